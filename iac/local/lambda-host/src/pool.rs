@@ -1,0 +1,397 @@
+//! Which process of a function gets which invocation. One short lock a function, never held over an await;
+//! starting and ending processes is `process.rs`'s.
+
+use std::collections::{HashMap, VecDeque};
+use std::process::ExitStatus;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use chrono::Utc;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{error, warn};
+use uuid::Uuid;
+
+use crate::function::Function;
+use crate::invoke::{InvokeError, Outcome};
+use crate::options::Options;
+use crate::report::{ProcessReport, resident};
+use crate::{outcome, process};
+
+type Answer = Result<Outcome, InvokeError>;
+
+/// What a process's `next` is answered with.
+#[derive(Debug)]
+pub(crate) struct Work {
+    pub(crate) request_id: Uuid,
+    pub(crate) payload: Bytes,
+    /// Milliseconds since 1970.
+    pub(crate) deadline_ms: i64,
+}
+
+struct Invocation {
+    request_id: Uuid,
+    payload: Bytes,
+    answer: oneshot::Sender<Answer>,
+}
+
+enum Phase {
+    Starting,
+    Idle { since: Instant, next: oneshot::Sender<Work> },
+    Busy { request_id: Uuid, deadline: Instant, answer: oneshot::Sender<Answer> },
+    /// It has answered and not yet asked again.
+    Settling,
+    /// It will be given nothing more.
+    Ending,
+}
+
+struct Process {
+    pid: Option<u32>,
+    spawned: Instant,
+    spawn_to_ready: Option<Duration>,
+    invocations: u64,
+    phase: Phase,
+    retire: CancellationToken,
+}
+
+#[derive(Default)]
+struct State {
+    processes: HashMap<u64, Process>,
+    /// The most recently used last: it is the one taken next.
+    idle: Vec<u64>,
+    queue: VecDeque<Invocation>,
+    closed: bool,
+}
+
+/// What a process's keeper does next.
+pub(crate) enum Verdict {
+    LookAgain(Instant),
+    Kill,
+    Stop,
+}
+
+/// One function's processes and the invocations that wait for one.
+pub(crate) struct Pool {
+    pub(crate) function: Function,
+    pub(crate) options: Arc<Options>,
+    /// `http://127.0.0.1:PORT`, where the Runtime API listens.
+    pub(crate) runtime_api: String,
+    stopping: CancellationToken,
+    tasks: TaskTracker,
+    state: Mutex<State>,
+}
+
+/// Across all functions, so that a number alone names a process in the logs.
+static PROCESSES: AtomicU64 = AtomicU64::new(1);
+
+impl Pool {
+    pub(crate) fn new(
+        function: Function,
+        options: Arc<Options>,
+        runtime_api: String,
+        stopping: CancellationToken,
+        tasks: TaskTracker,
+    ) -> Self {
+        Self { function, options, runtime_api, stopping, tasks, state: Mutex::default() }
+    }
+
+    fn limit(&self) -> usize {
+        self.function.concurrency.unwrap_or(self.options.max_processes)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives `payload` to a process and waits. A caller that goes away does not stop the invocation.
+    pub(crate) async fn invoke(self: &Arc<Self>, payload: Bytes) -> Answer {
+        let (answer, mut answered) = oneshot::channel();
+        let request_id = Uuid::new_v4();
+        let may_wait = self.place(Invocation { request_id, payload, answer })?;
+        if let Some(wait) = may_wait {
+            match tokio::time::timeout(wait, &mut answered).await {
+                Ok(answer) => return answer.unwrap_or_else(|_| Err(self.lost())),
+                Err(_) if self.withdraw(request_id) => {
+                    return Err(InvokeError::Throttled(self.function.name.clone()));
+                }
+                Err(_) => {}
+            }
+        }
+        answered.await.unwrap_or_else(|_| Err(self.lost()))
+    }
+
+    fn lost(&self) -> InvokeError {
+        InvokeError::Host(format!("a process of {} dropped its invocation", self.function.name))
+    }
+
+    /// Hands the invocation to an idle process, or queues it and starts one. `Some` is how long it may queue
+    /// when no further process is allowed.
+    fn place(self: &Arc<Self>, mut invocation: Invocation) -> Result<Option<Duration>, InvokeError> {
+        let limit = self.limit();
+        if limit == 0 {
+            return Err(InvokeError::Throttled(self.function.name.clone()));
+        }
+        let mut state = self.state();
+        if state.closed {
+            return Err(InvokeError::Host("the host is stopping".to_owned()));
+        }
+        while let Some(id) = state.idle.pop() {
+            match self.give(&mut state, id, invocation) {
+                Ok(()) => return Ok(None),
+                Err(back) => invocation = back,
+            }
+        }
+        let full = state.processes.len() >= limit;
+        state.queue.push_back(invocation);
+        self.replenish(&mut state);
+        Ok(full.then_some(self.options.queue_wait))
+    }
+
+    /// Gives an idle process its work; the invocation comes back if the process's poll is gone.
+    fn give(&self, state: &mut State, id: u64, invocation: Invocation) -> Result<(), Invocation> {
+        let Some(process) = state.processes.get_mut(&id) else { return Err(invocation) };
+        let Phase::Idle { next, .. } = std::mem::replace(&mut process.phase, Phase::Settling) else {
+            return Err(invocation);
+        };
+        let Invocation { request_id, payload, answer } = invocation;
+        match next.send(self.work(request_id, payload)) {
+            Ok(()) => {
+                self.begin(process, request_id, answer);
+                Ok(())
+            }
+            Err(work) => Err(Invocation { request_id, payload: work.payload, answer }),
+        }
+    }
+
+    fn begin(&self, process: &mut Process, request_id: Uuid, answer: oneshot::Sender<Answer>) {
+        process.invocations += 1;
+        process.phase = Phase::Busy { request_id, deadline: Instant::now() + self.function.timeout, answer };
+    }
+
+    fn work(&self, request_id: Uuid, payload: Bytes) -> Work {
+        let timeout_ms = i64::try_from(self.function.timeout.as_millis()).unwrap_or(i64::MAX);
+        Work { request_id, payload, deadline_ms: Utc::now().timestamp_millis().saturating_add(timeout_ms) }
+    }
+
+    /// Starts a process for each queued invocation that none is starting for, within the limit.
+    fn replenish(self: &Arc<Self>, state: &mut State) {
+        let mut starting =
+            state.processes.values().filter(|process| matches!(process.phase, Phase::Starting)).count();
+        while starting < state.queue.len() && state.processes.len() < self.limit() && !state.closed {
+            let id = PROCESSES.fetch_add(1, Ordering::Relaxed);
+            let retire = self.stopping.child_token();
+            state.processes.insert(
+                id,
+                Process {
+                    pid: None,
+                    spawned: Instant::now(),
+                    spawn_to_ready: None,
+                    invocations: 0,
+                    phase: Phase::Starting,
+                    retire: retire.clone(),
+                },
+            );
+            self.tasks.spawn(process::keep(Arc::clone(self), id, retire));
+            starting += 1;
+        }
+    }
+
+    /// Takes a queued invocation back; false if a process already has it.
+    fn withdraw(&self, request_id: Uuid) -> bool {
+        let mut state = self.state();
+        let place = state.queue.iter().position(|waiting| waiting.request_id == request_id);
+        place.and_then(|place| state.queue.remove(place)).is_some()
+    }
+
+    /// A process asks for work: a queued invocation at once, or the next to come. `None` if it is unknown or
+    /// is to end.
+    pub(crate) fn next(&self, id: u64) -> Option<oneshot::Receiver<Work>> {
+        let (next, work) = oneshot::channel();
+        let mut guard = self.state();
+        let state = &mut *guard;
+        let process = state.processes.get_mut(&id)?;
+        if state.closed || matches!(process.phase, Phase::Ending) {
+            return None;
+        }
+        let spawned = process.spawned;
+        process.spawn_to_ready.get_or_insert_with(|| spawned.elapsed());
+        // A poll repeated after a broken connection replaces the one before.
+        state.idle.retain(|other| *other != id);
+        match state.queue.pop_front() {
+            Some(waiting) => {
+                self.begin(process, waiting.request_id, waiting.answer);
+                // The receiver is in our hand: this cannot fail.
+                let _ = next.send(self.work(waiting.request_id, waiting.payload));
+            }
+            None => {
+                process.phase = Phase::Idle { since: Instant::now(), next };
+                state.idle.push(id);
+            }
+        }
+        Some(work)
+    }
+
+    /// A process answers; false if it does not have that invocation (any more).
+    pub(crate) fn answer(&self, id: u64, request_id: Uuid, outcome: Outcome) -> bool {
+        let mut state = self.state();
+        let Some(process) = state.processes.get_mut(&id) else { return false };
+        match std::mem::replace(&mut process.phase, Phase::Settling) {
+            Phase::Busy { request_id: held, answer, .. } if held == request_id => {
+                drop(state);
+                // A caller that went away does not want the answer.
+                let _ = answer.send(Ok(outcome));
+                true
+            }
+            other => {
+                process.phase = other;
+                false
+            }
+        }
+    }
+
+    /// A process reports that it cannot start: the invocation it was started for fails with its own document.
+    pub(crate) fn init_failed(self: &Arc<Self>, id: u64, outcome: Outcome) {
+        let mut state = self.state();
+        let Some(process) = state.processes.get_mut(&id) else { return };
+        if matches!(process.phase, Phase::Starting) {
+            process.phase = Phase::Ending;
+            process.retire.cancel();
+            fail_first(&mut state, |_| Ok(outcome));
+            self.replenish(&mut state);
+        }
+    }
+
+    pub(crate) fn spawned(&self, id: u64, pid: Option<u32>) {
+        if let Some(process) = self.state().processes.get_mut(&id) {
+            process.pid = pid;
+        }
+    }
+
+    /// The binary could not be executed at all.
+    pub(crate) fn not_spawned(self: &Arc<Self>, id: u64, problem: &std::io::Error) {
+        let binary = self.function.binary.display();
+        let message = format!("{} cannot be started: {binary}: {problem}", self.function.name);
+        error!(function = self.function.name, "{message}");
+        let mut state = self.state();
+        state.processes.remove(&id);
+        fail_first(&mut state, |_| Err(InvokeError::Host(message)));
+        self.replenish(&mut state);
+    }
+
+    /// Called by the process's keeper now and then. Between two calls no deadline can pass unseen: an
+    /// invocation given in between is due at least a whole timeout later.
+    pub(crate) fn inspect(self: &Arc<Self>, id: u64) -> Verdict {
+        let now = Instant::now();
+        let mut guard = self.state();
+        let state = &mut *guard;
+        let Some(process) = state.processes.get_mut(&id) else { return Verdict::Kill };
+        let due = match &process.phase {
+            Phase::Starting => process.spawned + self.options.init_timeout,
+            Phase::Busy { deadline, .. } => *deadline,
+            Phase::Idle { since, .. } => *since + self.options.idle_after,
+            Phase::Settling | Phase::Ending => now + self.function.timeout,
+        };
+        if now < due {
+            return Verdict::LookAgain(due.min(now + self.function.timeout));
+        }
+        match std::mem::replace(&mut process.phase, Phase::Ending) {
+            Phase::Busy { request_id, answer, .. } => {
+                warn!(function = self.function.name, "timed out after {:?}", self.function.timeout);
+                let _ = answer.send(Ok(outcome::timed_out(request_id, self.function.timeout)));
+                Verdict::Kill
+            }
+            Phase::Starting => {
+                let (limit, binary) = (self.options.init_timeout, &self.function.binary);
+                error!(function = self.function.name, "{} is not ready after {limit:?}", binary.display());
+                fail_first(state, |request_id| Ok(outcome::init_timed_out(request_id, limit, binary)));
+                self.replenish(state);
+                Verdict::Kill
+            }
+            _ => {
+                state.idle.retain(|other| *other != id);
+                Verdict::Stop
+            }
+        }
+    }
+
+    /// The process is gone: whatever it had in hand fails.
+    pub(crate) fn exited(self: &Arc<Self>, id: u64, status: ExitStatus) {
+        let mut guard = self.state();
+        let state = &mut *guard;
+        state.idle.retain(|other| *other != id);
+        let Some(process) = state.processes.remove(&id) else { return };
+        let binary = &self.function.binary;
+        match process.phase {
+            Phase::Busy { request_id, answer, .. } => {
+                warn!(function = self.function.name, "{} exited ({status})", binary.display());
+                let _ = answer.send(Ok(outcome::exited(request_id, status, None)));
+            }
+            Phase::Starting => {
+                error!(function = self.function.name, "{} exited while starting ({status})", binary.display());
+                fail_first(state, |request_id| Ok(outcome::exited(request_id, status, Some(binary))));
+            }
+            Phase::Idle { .. } | Phase::Settling if !state.closed => {
+                warn!(function = self.function.name, "{} exited while idle ({status})", binary.display());
+            }
+            _ => {}
+        }
+        self.replenish(state);
+    }
+
+    /// Ends every idle process, so that the next invocation starts cold.
+    pub(crate) fn retire_idle(&self) {
+        let mut guard = self.state();
+        let state = &mut *guard;
+        for id in state.idle.drain(..) {
+            if let Some(process) = state.processes.get_mut(&id) {
+                process.phase = Phase::Ending;
+                process.retire.cancel();
+            }
+        }
+    }
+
+    /// Refuses further work; the processes themselves end with the host's token.
+    pub(crate) fn close(&self) {
+        let mut state = self.state();
+        state.closed = true;
+        state.idle.clear();
+        for waiting in state.queue.drain(..) {
+            let _ = waiting.answer.send(Err(InvokeError::Host("the host is stopping".to_owned())));
+        }
+    }
+
+    pub(crate) fn report(&self) -> Vec<ProcessReport> {
+        let mut processes: Vec<_> = self
+            .state()
+            .processes
+            .values()
+            .map(|process| ProcessReport {
+                function: self.function.name.clone(),
+                pid: process.pid,
+                spawn_to_ready: process.spawn_to_ready,
+                rss_bytes: 0,
+                peak_rss_bytes: 0,
+                invocations: process.invocations,
+                busy: matches!(process.phase, Phase::Busy { .. }),
+            })
+            .collect();
+        for process in &mut processes {
+            if let Some(pid) = process.pid {
+                (process.rss_bytes, process.peak_rss_bytes) = resident(pid);
+            }
+        }
+        processes
+    }
+}
+
+/// The invocation that has waited longest is the one a failed start was for.
+fn fail_first(state: &mut State, answer: impl FnOnce(Uuid) -> Answer) {
+    if let Some(waiting) = state.queue.pop_front() {
+        let answer = answer(waiting.request_id);
+        let _ = waiting.answer.send(answer);
+    }
+}

@@ -1,0 +1,104 @@
+//! Redis, as a cache that may be gone: every miss and every fault is `None`, logged once a burst, and costs at
+//! most [`PATIENCE`]. Nothing here is the only copy of anything.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use redis::{AsyncTypedCommands, RedisError};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::Mutex;
+use tracing::warn;
+
+use crate::{MissingSetting, setting};
+
+/// The longest a cache may delay an answer.
+const PATIENCE: Duration = Duration::from_millis(150);
+/// How long a cache that failed is left alone.
+const REST: Duration = Duration::from_secs(2);
+
+/// A client that connects at first use.
+pub struct Cache {
+    url: String,
+    connection: Mutex<Option<ConnectionManager>>,
+    /// Unix milliseconds until which the cache is not asked.
+    resting_until: AtomicI64,
+}
+
+impl Cache {
+    /// From `REDIS_URL`; does not connect yet.
+    pub fn from_env() -> Result<Self, MissingSetting> {
+        Ok(Self {
+            url: setting("REDIS_URL")?,
+            connection: Mutex::new(None),
+            resting_until: AtomicI64::new(0),
+        })
+    }
+
+    /// The value under `key`; none when there is none, when it is not a `T`, or when Redis is gone.
+    pub async fn get<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
+        let text = self.ask(async |redis| redis.get(key).await).await??;
+        serde_json::from_str(&text).ok()
+    }
+
+    /// Keeps `value` under `key` for `lifetime`.
+    pub async fn set(&self, key: &str, value: &impl Serialize, lifetime: Duration) {
+        let Ok(text) = serde_json::to_string(value) else { return };
+        self.ask(async |redis| redis.set_ex(key, &text, lifetime.as_secs()).await).await;
+    }
+
+    /// Forgets `keys`.
+    pub async fn forget(&self, keys: &[String]) {
+        if !keys.is_empty() {
+            self.ask(async |redis| redis.del(keys).await).await;
+        }
+    }
+
+    /// Adds one to a counter and gives its new value; the counter goes `lifetime` after its first use.
+    pub async fn count(&self, key: &str, lifetime: Duration) -> Option<i64> {
+        let seconds = i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX);
+        self.ask(async |redis| {
+            let (count, _): (i64, bool) =
+                redis::pipe().atomic().incr(key, 1).expire(key, seconds).arg("NX").query_async(redis).await?;
+            Ok(count)
+        })
+        .await
+    }
+
+    /// Runs one command of the caller's own; none when Redis is gone.
+    pub async fn ask<T>(
+        &self,
+        command: impl AsyncFnOnce(&mut ConnectionManager) -> Result<T, RedisError>,
+    ) -> Option<T> {
+        let now = chrono::Utc::now().timestamp_millis();
+        if now < self.resting_until.load(Ordering::Relaxed) {
+            return None;
+        }
+        let answer = async {
+            let mut connection = self.connection().await?;
+            command(&mut connection).await
+        };
+        match tokio::time::timeout(PATIENCE, answer).await {
+            Ok(Ok(value)) => return Some(value),
+            Ok(Err(error)) => warn!(cause = %error, "the cache failed"),
+            Err(_) => warn!("the cache did not answer in time"),
+        }
+        let rest = i64::try_from(REST.as_millis()).unwrap_or(i64::MAX);
+        self.resting_until.store(now.saturating_add(rest), Ordering::Relaxed);
+        None
+    }
+
+    async fn connection(&self) -> Result<ConnectionManager, RedisError> {
+        let mut slot = self.connection.lock().await;
+        if let Some(connection) = slot.as_ref() {
+            return Ok(connection.clone());
+        }
+        let config =
+            ConnectionManagerConfig::new().set_number_of_retries(0).set_connection_timeout(Some(PATIENCE));
+        let client = redis::Client::open(self.url.as_str())?;
+        let connection = ConnectionManager::new_with_config(client, config).await?;
+        *slot = Some(connection.clone());
+        Ok(connection)
+    }
+}

@@ -1,0 +1,38 @@
+//! What every function needs and nothing a single context owns: typed ids and quantities, failures, events and
+//! their outbox, the Data API and Redis clients, and the entry points that run a handler as a Lambda.
+//! Knows no table, no GraphQL type and no OCPP message.
+
+mod cache;
+mod caller;
+mod consumer;
+mod database;
+mod event;
+mod failure;
+mod ids;
+mod money;
+mod outbox;
+mod page;
+mod quantity;
+mod resolver;
+mod run;
+mod settings;
+mod telemetry;
+
+pub use cache::Cache;
+pub use caller::{Caller, Role, User};
+pub use consumer::consumer;
+pub use database::{Database, DatabaseError, Parameter, Statement};
+pub use event::{Envelope, Event};
+pub use failure::Failure;
+pub use ids::{ConnectorId, CorrelationId, EventId, InvoiceId, ParseIdError, SessionId, StationId, UserId};
+pub use money::{Currency, Money, MoneyError};
+pub use outbox::Outbox;
+pub use page::{Cursor, Edge, First, Page, PageInfo};
+pub use quantity::{EnergyKwh, EnergyWh, PowerKw};
+pub use resolver::resolver;
+pub use run::{Invocation, run, task};
+pub use settings::{MissingSetting, setting};
+pub use telemetry::start_tracing;
+
+/// A moment, always in UTC; its time zone is the reader's business.
+pub type Timestamp = chrono::DateTime<chrono::Utc>;

@@ -1,0 +1,121 @@
+//! Business writes that tell of themselves: the statement writes the state and its events (`emit` in the
+//! migrations puts them into `outbox`), and what it returns is published at once. If that fails the relay
+//! publishes it later: at least once, never lost, never invented (DESIGN §4).
+
+use aws_config::SdkConfig;
+use aws_sdk_eventbridge::Client;
+use aws_sdk_eventbridge::types::PutEventsRequestEntry;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tracing::{info, warn};
+
+use crate::database::DatabaseError;
+use crate::{Database, Envelope, MissingSetting, Statement, setting};
+
+/// `PutEvents` takes no more entries in one call.
+const BATCH: usize = 10;
+
+/// The database and the bus, as one place to write to.
+#[derive(Clone)]
+pub struct Outbox {
+    database: Database,
+    bus: Client,
+    bus_name: String,
+}
+
+/// The one row of a write that emits events.
+#[derive(Deserialize)]
+struct Written<T> {
+    outcome: T,
+    /// The envelopes, exactly as `outbox` holds them.
+    events: Option<Vec<Value>>,
+}
+
+impl Outbox {
+    /// From `EVENT_BUS_NAME` and the settings of [`Database::from_env`].
+    pub fn from_env(config: &SdkConfig) -> Result<Self, MissingSetting> {
+        Ok(Self {
+            database: Database::from_env(config)?,
+            bus: Client::new(config),
+            bus_name: setting("EVENT_BUS_NAME")?,
+        })
+    }
+
+    /// The database, for reads and for writes that nobody needs to hear of.
+    pub fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// Runs a statement whose one row is `{"outcome": T, "events": [envelope] | null}`, publishes the events and
+    /// gives the outcome; none when it returned no row.
+    pub async fn write<T: DeserializeOwned>(&self, statement: Statement) -> Result<Option<T>, DatabaseError> {
+        let Some(written) = self.database.row::<Written<T>>(statement).await? else { return Ok(None) };
+        self.publish(written.events.unwrap_or_default()).await;
+        Ok(Some(written.outcome))
+    }
+
+    /// Publishes up to `limit` events that are still unpublished `after_seconds` after their write, oldest first,
+    /// and tells how many it took up.
+    pub async fn relay(&self, after_seconds: i64, limit: i64) -> Result<usize, DatabaseError> {
+        let unpublished = Statement::new(
+            "SELECT payload FROM outbox
+             WHERE published_at IS NULL AND created_at <= now() - make_interval(secs => :after::float8)
+             ORDER BY created_at LIMIT :limit::bigint",
+        );
+        let unpublished = unpublished.bind("after", after_seconds).bind("limit", limit);
+        let events: Vec<Value> = self.database.rows(unpublished).await?;
+        let count = events.len();
+        self.publish(events).await;
+        Ok(count)
+    }
+
+    async fn publish(&self, events: Vec<Value>) {
+        let mut published = Vec::with_capacity(events.len());
+        for batch in events.chunks(BATCH) {
+            published.extend(self.put(batch).await);
+        }
+        if published.is_empty() {
+            return;
+        }
+        let mark = Statement::new(
+            "UPDATE outbox SET published_at = now()
+             WHERE event_id IN (SELECT value::uuid FROM jsonb_array_elements_text(:ids::jsonb))",
+        );
+        if let Err(error) = self.database.rows::<Value>(mark.bind("ids", Value::from(published))).await {
+            warn!(cause = %error, "published events stay unmarked: the relay will publish them again");
+        }
+    }
+
+    /// The ids of those the bus took.
+    async fn put(&self, events: &[Value]) -> Vec<Value> {
+        let (ids, entries): (Vec<_>, Vec<_>) = events.iter().filter_map(|event| self.entry(event)).unzip();
+        match self.bus.put_events().set_entries(Some(entries)).send().await {
+            Ok(answer) => {
+                let taken =
+                    ids.into_iter().zip(answer.entries()).filter(|(_, entry)| entry.error_code().is_none());
+                let taken: Vec<_> = taken.map(|(id, _)| id).collect();
+                if taken.len() < events.len() {
+                    warn!(refused = events.len() - taken.len(), "the bus refused events: left to the relay");
+                }
+                taken
+            }
+            Err(error) => {
+                warn!(cause = %aws_sdk_eventbridge::error::DisplayErrorContext(error), "not published: left to the relay");
+                Vec::new()
+            }
+        }
+    }
+
+    fn entry(&self, event: &Value) -> Option<(Value, PutEventsRequestEntry)> {
+        let envelope: Envelope<serde::de::IgnoredAny> = Envelope::deserialize(event).ok()?;
+        info!(event_type = envelope.event_type, event_id = %envelope.event_id, correlation_id = %envelope.correlation_id, "publishing");
+        let entry = PutEventsRequestEntry::builder()
+            .event_bus_name(&self.bus_name)
+            .source(&envelope.source)
+            .detail_type(&envelope.event_type)
+            .detail(event.to_string())
+            .build();
+        Some((json!(envelope.event_id), entry))
+    }
+}

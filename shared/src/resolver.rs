@@ -1,0 +1,130 @@
+//! Runs a handler as an AppSync resolver: `arguments` parsed into the handler's type, expected failures
+//! returned as documents, faults failing the invocation so that alarms fire.
+
+use std::rc::Rc;
+
+use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tracing::{Instrument, error, info, info_span};
+
+use crate::caller::User;
+use crate::failure::ResolverError;
+use crate::{Caller, CorrelationId, Failure, Role, UserId, start_tracing};
+
+/// The context object a resolver is invoked with (only what we read of it).
+#[derive(Debug, Deserialize)]
+struct Context {
+    #[serde(default)]
+    arguments: Value,
+    identity: Option<Identity>,
+    #[serde(default)]
+    request: Request,
+    info: Info,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Identity {
+    /// Set by our Lambda authorizer (`authorize-graphql`).
+    resolver_context: Option<ResolverContext>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ResolverContext {
+    user_id: String,
+    roles: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Request {
+    #[serde(default)]
+    headers: serde_json::Map<String, Value>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Info {
+    field_name: String,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Answer<R> {
+    Value(R),
+    Error(ResolverError),
+}
+
+/// Runs `handler` for every invocation of this process, for as long as Lambda keeps it.
+pub async fn resolver<A, R, H>(handler: H) -> Result<(), lambda_runtime::Error>
+where
+    A: DeserializeOwned,
+    R: Serialize,
+    H: AsyncFn(Caller, A) -> Result<R, Failure>,
+{
+    start_tracing();
+    let handler = Rc::new(handler);
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<Context>| {
+        let handler = Rc::clone(&handler);
+        async move { answer(&*handler, event.payload).await }
+    }))
+    .await
+}
+
+async fn answer<A, R, H>(handler: &H, context: Context) -> Result<Answer<R>, Diagnostic>
+where
+    A: DeserializeOwned,
+    H: AsyncFn(Caller, A) -> Result<R, Failure>,
+{
+    let field = context.info.field_name.clone();
+    let caller = caller(&context);
+    let correlation_id = caller.correlation_id;
+    let span = info_span!("resolver", field, %correlation_id);
+    let result = async {
+        match serde_path_to_error::deserialize(context.arguments) {
+            Ok(arguments) => handler(caller, arguments).await,
+            Err(error) => Err(Failure::invalid(error.path().to_string(), error.inner().to_string())),
+        }
+    }
+    .instrument(span.clone())
+    .await;
+    let _entered = span.enter();
+    match result {
+        Ok(value) => Ok(Answer::Value(value)),
+        Err(Failure::Fault(cause)) => {
+            error!(cause = Failure::Fault(cause).causes(), "fault");
+            let error_message = format!("internal error, correlation id {correlation_id}");
+            Err(Diagnostic { error_type: "Fault".into(), error_message })
+        }
+        Err(failure) => {
+            info!(error_type = failure.error_type(), "refused");
+            Ok(Answer::Error(failure.to_resolver_error()))
+        }
+    }
+}
+
+fn caller(context: &Context) -> Caller {
+    let header = |name: &str| {
+        let found = context.request.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
+        found.and_then(|(_, value)| value.as_str())
+    };
+    let user =
+        context.identity.as_ref().and_then(|identity| identity.resolver_context.as_ref()).and_then(|c| {
+            let id: UserId = c.user_id.parse().ok()?;
+            let roles = c.roles.split(',').filter_map(|role| role.parse::<Role>().ok()).collect();
+            Some(User { id, roles })
+        });
+    Caller {
+        user,
+        correlation_id: header("x-correlation-id")
+            .and_then(|id| id.parse().ok())
+            .unwrap_or_else(CorrelationId::new),
+        // AppSync appends the address it saw itself, so the last entry is the one a client cannot forge.
+        source_ip: header("x-forwarded-for")
+            .and_then(|list| list.rsplit(',').next())
+            .map(|ip| ip.trim().to_owned()),
+        at: chrono::Utc::now(),
+    }
+}

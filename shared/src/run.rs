@@ -1,0 +1,63 @@
+//! Runs a handler as a plain Lambda: schedules, direct invocations, WebSocket routes.
+
+use std::rc::Rc;
+
+use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tracing::{error, info};
+
+use crate::{Failure, Timestamp, start_tracing};
+
+/// What a handler may want to know of the invocation it serves.
+#[derive(Debug, Clone, Copy)]
+pub struct Invocation {
+    /// When it arrived.
+    pub at: Timestamp,
+    /// When Lambda kills it.
+    pub deadline: Timestamp,
+}
+
+/// Runs `handler` on each event, a type of AWS's; every failure fails the invocation.
+pub async fn run<E, R, H>(handler: H) -> Result<(), lambda_runtime::Error>
+where
+    E: DeserializeOwned,
+    R: Serialize,
+    H: AsyncFn(Invocation, E) -> Result<R, Failure>,
+{
+    start_tracing();
+    let handler = Rc::new(handler);
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<E>| {
+        let handler = Rc::clone(&handler);
+        async move {
+            let at = chrono::Utc::now();
+            let deadline =
+                i64::try_from(event.context.deadline).ok().and_then(chrono::DateTime::from_timestamp_millis);
+            let invocation = Invocation { at, deadline: deadline.unwrap_or(at) };
+            handler(invocation, event.payload).await.map_err(|failure| {
+                error!(error_type = failure.error_type(), cause = failure.causes(), "failed");
+                Diagnostic { error_type: failure.error_type().into(), error_message: failure.to_string() }
+            })
+        }
+    }))
+    .await
+}
+
+/// Runs `handler` for a schedule or a direct invocation. An absent or empty input reads as `{}`.
+pub async fn task<I, R, H>(handler: H) -> Result<(), lambda_runtime::Error>
+where
+    I: DeserializeOwned,
+    R: Serialize,
+    H: AsyncFn(Invocation, I) -> Result<R, Failure>,
+{
+    run(async move |invocation, input: Value| {
+        let input = if input.is_object() { input } else { serde_json::json!({}) };
+        let input = serde_path_to_error::deserialize(input)
+            .map_err(|error| Failure::invalid(error.path().to_string(), error.inner().to_string()))?;
+        let report = handler(invocation, input).await?;
+        info!(report = serde_json::to_string(&report).unwrap_or_default(), "done");
+        Ok(report)
+    })
+    .await
+}
