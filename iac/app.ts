@@ -1,5 +1,8 @@
 // The foundation of the service: what is deployed rarely and holds state. template.yaml, the application, is deployed
 // on top of it and takes the first stack's outputs by parameter; the edge comes last, as it fronts the application.
+//
+// Settings, by `-c name=value`: stage, vpcCidr, natGateways, databaseInstance, cacheNode; atlasPeeringId with atlasCidr
+// (the peering that MongoDB Atlas asked for); ocppDomain with ocppCertificateArn (in us-east-1).
 import { App, Stack, Validations } from "aws-cdk-lib";
 import { AwsSolutionsChecks } from "cdk-nag";
 

@@ -10,8 +10,11 @@ test("the first deployment stores two halves of one pair", async () => {
   const stored = new Map();
   const told = await answer(event("Create"), async (arn, value) => stored.set(arn, value));
   assert.equal(told.PhysicalResourceId, "s");
+  const signing = JSON.parse(stored.get("s"));
+  const [verifying] = JSON.parse(stored.get("v")).keys;
+  assert.equal(verifying.kid, signing.kid);
   const message = Buffer.from("token");
-  assert.ok(verify(null, message, stored.get("v"), sign(null, message, stored.get("s"))));
+  assert.ok(verify(null, message, verifying.publicKey, sign(null, message, signing.privateKey)));
 });
 
 test("later deployments leave the keys alone", async () => {

@@ -8,7 +8,7 @@ import { Construct } from "constructs";
 import { Network } from "./network.ts";
 
 export class Database extends Construct {
-  static readonly NAME = "evcharging";
+  static readonly NAME = "ev";
   readonly cluster: rds.DatabaseCluster;
 
   constructor(scope: Construct, id: string, { network, key }: { network: Network; key: IKey }) {
@@ -27,7 +27,7 @@ export class Database extends Construct {
       enableDataApi: true,
       defaultDatabaseName: Database.NAME,
       port: Network.POSTGRES,
-      credentials: rds.Credentials.fromGeneratedSecret("evcharging", { encryptionKey: key }),
+      credentials: rds.Credentials.fromGeneratedSecret("ev_admin", { encryptionKey: key }),
       writer: rds.ClusterInstance.provisioned("writer", instance),
       // The Data API speaks to the writer alone: the reader is there to take over when the writer's zone fails.
       readers: [rds.ClusterInstance.provisioned("standby", { ...instance, promotionTier: 1 })],
@@ -45,6 +45,11 @@ export class Database extends Construct {
       deletionProtection: true,
       removalPolicy: RemovalPolicy.RETAIN,
     });
-    this.cluster.addRotationSingleUser({ automaticallyAfter: Duration.days(30) });
+    // Rotates from where the endpoint of Secrets Manager and the database can be reached.
+    this.cluster.addRotationSingleUser({
+      automaticallyAfter: Duration.days(30),
+      vpcSubnets: { subnetGroupName: "functions" },
+      securityGroup: network.functions,
+    });
   }
 }

@@ -17,7 +17,7 @@ export class Edge extends Construct {
     });
     const stage = new CfnParameter(scope, "OcppApiStage", {
       description: "Stage of that API",
-      default: "ocpp",
+      default: "v1",
       allowedPattern: "^[A-Za-z0-9_-]+$",
     });
 

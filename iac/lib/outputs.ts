@@ -1,4 +1,5 @@
-// What the application is told of the foundation. Each name is a parameter of template.yaml.
+// What the application is told of the foundation. Each name is a parameter of template.yaml, but RedisSecretArn, which
+// iac/parameters.js puts into RedisUrl.
 import { CfnOutput, Fn, type Stack } from "aws-cdk-lib";
 
 import type { Cache } from "./cache.ts";
@@ -24,7 +25,6 @@ export function publish(stack: Stack, { network, secrets, database, cache }: Par
     OcmSecretArn: secrets.openChargeMap.secretArn,
     JwtSigningSecretArn: secrets.jwtSigning.secretArn,
     JwtVerifyingSecretArn: secrets.jwtVerifying.secretArn,
-    KeyArn: secrets.key.keyArn,
     PrivateSubnetIds: Fn.join(",", network.vpc.selectSubnets({ subnetGroupName: "functions" }).subnetIds),
     FunctionSecurityGroupId: network.functions.securityGroupId,
   };

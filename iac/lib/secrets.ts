@@ -1,5 +1,6 @@
 // What the functions must know and nobody may read: the token key pair, the addresses and keys of outside services.
 import { CustomResource, Duration, RemovalPolicy, Stack } from "aws-cdk-lib";
+import { AnyPrincipal, PolicyStatement } from "aws-cdk-lib/aws-iam";
 import { Key } from "aws-cdk-lib/aws-kms";
 import * as lambda from "aws-cdk-lib/aws-lambda";
 import { LogGroup, RetentionDays } from "aws-cdk-lib/aws-logs";
@@ -11,13 +12,13 @@ import { fileURLToPath } from "node:url";
 export class Secrets extends Construct {
   /** Encrypts the stores and the secrets at rest. */
   readonly key: Key;
-  /** Ed25519 private key, PKCS #8 PEM. Read by the functions that issue tokens. */
+  /** `{"kid", "privateKey"}`, PKCS #8 PEM. Read by the functions that issue tokens. */
   readonly jwtSigning: Secret;
-  /** Ed25519 public key, SPKI PEM. Read by the authorizer. */
+  /** `{"keys": [{"kid", "publicKey"}]}`, SPKI PEM. Read by the authorizer. */
   readonly jwtVerifying: Secret;
-  /** A MongoDB connection string; put in by an operator. */
+  /** `{"uri", "database"}`; the address put in by an operator. */
   readonly mongo: Secret;
-  /** An OpenChargeMap API key; put in by an operator. */
+  /** `{"key", "url"}`; the key put in by an operator. */
   readonly openChargeMap: Secret;
 
   constructor(scope: Construct, id: string) {
@@ -30,16 +31,39 @@ export class Secrets extends Construct {
       rotationPeriod: Duration.days(365),
       removalPolicy: RemovalPolicy.RETAIN,
     });
-    this.jwtSigning = this.secret("JwtSigning", "Private key of access tokens (PEM)");
-    this.jwtVerifying = this.secret("JwtVerifying", "Public key of access tokens (PEM)");
-    this.mongo = this.secret("Mongo", "MongoDB connection string");
-    this.openChargeMap = this.secret("OpenChargeMap", "OpenChargeMap API key");
+    this.letSecretsBeRead();
+    this.jwtSigning = this.secret("JwtSigning", "Private key of access tokens", "privateKey", {});
+    this.jwtVerifying = this.secret("JwtVerifying", "Public keys of access tokens", "none", { keys: [] });
+    this.mongo = this.secret("Mongo", "Where the OpenChargeMap mirror is", "uri", { database: "ocm" });
+    this.openChargeMap = this.secret("OpenChargeMap", "OpenChargeMap API", "key", {
+      url: "https://api.openchargemap.io/v3",
+    });
     this.generateKeyPair();
   }
 
-  /** Holds a random string, good for nothing, until its value is put in. */
-  private secret(id: string, description: string): Secret {
-    return new Secret(this, id, { description, encryptionKey: this.key, removalPolicy: RemovalPolicy.RETAIN });
+  /** `missing` holds a random string, good for nothing, until its value is put in. */
+  private secret(id: string, description: string, missing: string, known: object): Secret {
+    return new Secret(this, id, {
+      description,
+      encryptionKey: this.key,
+      generateSecretString: { generateStringKey: missing, secretStringTemplate: JSON.stringify(known) },
+      removalPolicy: RemovalPolicy.RETAIN,
+    });
+  }
+
+  /** Who may read a secret is said by its own policies and the roles'; the key follows them, within the account. */
+  private letSecretsBeRead(): void {
+    const { account, region } = Stack.of(this);
+    this.key.addToResourcePolicy(
+      new PolicyStatement({
+        principals: [new AnyPrincipal()],
+        actions: ["kms:Decrypt"],
+        resources: ["*"],
+        conditions: {
+          StringEquals: { "kms:CallerAccount": account, "kms:ViaService": `secretsmanager.${region}.amazonaws.com` },
+        },
+      }),
+    );
   }
 
   /** The pair is made inside the account, once: the private half is never on a person's machine. */
