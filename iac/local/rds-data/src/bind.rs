@@ -8,7 +8,7 @@ use chrono::{NaiveDate, NaiveDateTime, NaiveTime};
 use tokio_postgres::types::{Format, IsNull, ToSql, Type};
 
 use crate::failure::Failure;
-use crate::wire::{SqlParameter, TypeHint, Value};
+use crate::wire::{Given, SqlParameter, TypeHint};
 
 /// A parameter ready to be sent.
 #[derive(Debug, Clone)]
@@ -34,25 +34,31 @@ impl Bound {
         let SqlParameter { name, value, type_hint } = parameter;
         let name = name.ok_or_else(|| Failure::validation("Parameter name isn't specified"))?;
         let (declared, value) = match value {
-            Some(Value::IsNull(true)) => (type_hint.map_or(Type::UNKNOWN, declared), Datum::Null),
-            Some(Value::BooleanValue(value)) => (Type::BOOL, Datum::Boolean(value)),
-            Some(Value::LongValue(value)) => (Type::INT8, Datum::Long(value)),
-            Some(Value::DoubleValue(value)) => (Type::FLOAT8, Datum::Double(value.into())),
-            Some(Value::StringValue(text)) => {
+            Some(Given::IsNull(true)) => (type_hint.map_or(Type::UNKNOWN, declared), Datum::Null),
+            Some(Given::BooleanValue(value)) => (Type::BOOL, Datum::Boolean(value)),
+            Some(Given::LongValue(value)) => (Type::INT8, Datum::Long(value)),
+            Some(Given::DoubleValue(value)) => (Type::FLOAT8, Datum::Double(value.into())),
+            Some(Given::StringValue(text)) => {
                 if let Some(hint) = type_hint {
                     check(&name, hint, &text)?;
                 }
                 (type_hint.map_or(Type::TEXT, declared), Datum::Text(text))
             }
-            Some(Value::BlobValue(base64)) => {
+            Some(Given::BlobValue(base64)) => {
                 let bytes = STANDARD.decode(base64).map_err(|error| {
-                    Failure::validation(format!("Parameter \"{name}\" has a blobValue that is no base64: {error}"))
+                    Failure::validation(format!(
+                        "Parameter \"{name}\" has a blobValue that is no base64: {error}"
+                    ))
                 })?;
                 (Type::BYTEA, Datum::Blob(bytes))
             }
-            Some(Value::ArrayValue(_)) => return Err(Failure::validation("Array parameters are not supported.")),
-            Some(Value::IsNull(false)) | None => {
-                return Err(Failure::bad_request(format!("Parameter \"{name}\" has value with no field set")));
+            Some(Given::ArrayValue(_)) => {
+                return Err(Failure::validation("Array parameters are not supported."));
+            }
+            Some(Given::IsNull(false)) | None => {
+                return Err(Failure::bad_request(format!(
+                    "Parameter \"{name}\" has value with no field set"
+                )));
             }
         };
         Ok((name, Self { declared, value }))
@@ -83,11 +89,17 @@ fn check(name: &str, hint: TypeHint, text: &str) -> Result<(), Failure> {
     if is_accepted {
         return Ok(());
     }
-    Err(Failure::bad_request(format!("Parameter \"{name}\" isn't in the format {accepted} that its type hint accepts")))
+    Err(Failure::bad_request(format!(
+        "Parameter \"{name}\" isn't in the format {accepted} that its type hint accepts"
+    )))
 }
 
 impl ToSql for Bound {
-    fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+    fn to_sql(
+        &self,
+        _: &Type,
+        out: &mut BytesMut,
+    ) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
         match &self.value {
             Datum::Null => return Ok(IsNull::Yes),
             Datum::Boolean(value) => out.extend_from_slice(&[u8::from(*value)]),

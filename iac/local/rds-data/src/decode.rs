@@ -173,10 +173,10 @@ fn array(scalar: Scalar, raw: &[u8]) -> Option<Result<Array, Failure>> {
         members.iter().map(|member| member.map_or(Some(None), |raw| read(raw).map(Some))).collect()
     }
     Some(Ok(match scalar {
-        Scalar::Boolean => Array::BooleanValues(each(&members, |raw| Some(raw == [1]))?),
-        Scalar::Long => Array::LongValues(each(&members, text::long)?),
-        Scalar::Double => Array::DoubleValues(each(&members, |raw| text::double(raw).map(DoubleMember))?),
-        other => Array::StringValues(each(&members, |raw| string(other, raw))?),
+        Scalar::Boolean => Array::Booleans(each(&members, |raw| Some(raw == [1]))?),
+        Scalar::Long => Array::Longs(each(&members, text::long)?),
+        Scalar::Double => Array::Doubles(each(&members, |raw| text::double(raw).map(DoubleMember))?),
+        other => Array::Strings(each(&members, |raw| string(other, raw))?),
     }))
 }
 

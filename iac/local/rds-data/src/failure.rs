@@ -103,13 +103,17 @@ fn database_message(error: &DbError) -> String {
 impl From<tokio_postgres::Error> for Failure {
     fn from(error: tokio_postgres::Error) -> Self {
         let Some(database) = error.as_db_error() else {
-            if error.is_closed() || std::error::Error::source(&error).is_some_and(|source| source.is::<std::io::Error>()) {
+            if error.is_closed()
+                || std::error::Error::source(&error).is_some_and(|source| source.is::<std::io::Error>())
+            {
                 return Self::database_unavailable();
             }
             return Self::database(error.to_string());
         };
         let code = database.code();
-        if *code == SqlState::SYNTAX_ERROR && database.message().starts_with("cannot insert multiple commands") {
+        if *code == SqlState::SYNTAX_ERROR
+            && database.message().starts_with("cannot insert multiple commands")
+        {
             return Self::validation("Multistatements aren't supported.");
         }
         let stopping = [SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN, SqlState::CANNOT_CONNECT_NOW];

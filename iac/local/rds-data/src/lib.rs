@@ -2,6 +2,7 @@
 //! refusals that Aurora PostgreSQL (Serverless v2 and provisioned) has. Knows no schema and signs nothing:
 //! a secret is right when its ARN is.
 
+mod answer;
 mod bind;
 mod decode;
 mod execute;

@@ -74,6 +74,21 @@ pub(crate) fn number<'a>(
     Ok(Numbered { sql: out, order })
 }
 
+/// The word a statement begins with, past its comments: what it does, and so what it may leave behind.
+pub(crate) fn first_word(sql: &str) -> &str {
+    let bytes = sql.as_bytes();
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        at = match byte {
+            b'-' if bytes.get(at + 1) == Some(&b'-') => end_of_line(bytes, at),
+            b'/' if bytes.get(at + 1) == Some(&b'*') => end_of_comment(bytes, at),
+            _ if byte.is_ascii_whitespace() || byte == b'(' => at + 1,
+            _ => return &sql[at..end_of_word(bytes, at)],
+        };
+    }
+    ""
+}
+
 fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80
 }
@@ -149,7 +164,10 @@ fn end_of_dollar_quote(bytes: &[u8], from: usize) -> usize {
     }
     let tag = &bytes[from..=tag_end];
     let body = tag_end + 1;
-    bytes[body..].windows(tag.len()).position(|window| window == tag).map_or(bytes.len(), |length| body + length + tag.len())
+    bytes[body..]
+        .windows(tag.len())
+        .position(|window| window == tag)
+        .map_or(bytes.len(), |length| body + length + tag.len())
 }
 
 #[cfg(test)]
@@ -158,7 +176,8 @@ mod tests {
     use super::*;
 
     fn numbered(sql: &str) -> (String, Vec<&str>) {
-        let Numbered { sql, order } = number(sql, |name| !name.starts_with(char::is_numeric), |_| false).unwrap();
+        let Numbered { sql, order } =
+            number(sql, |name| !name.starts_with(char::is_numeric), |_| false).unwrap();
         (sql, order)
     }
 
@@ -215,6 +234,12 @@ mod tests {
     #[test]
     fn a_missing_parameter_is_named() {
         assert_eq!(number("SELECT :nope", |_| false, |_| false), Err(Missing("nope".into())));
+    }
+
+    #[test]
+    fn the_first_word_is_past_comments_and_parentheses() {
+        assert_eq!(first_word("-- x\n /* y */ (SELECT 1)"), "SELECT");
+        assert_eq!(first_word("-- x"), "");
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! Connections to PostgreSQL: a bounded pool a database, whose connections keep the statements they prepared.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use dashmap::DashMap;
-use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, Timeouts};
+use deadpool_postgres::{
+    Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, Timeouts,
+};
 use tokio_postgres::NoTls;
 
 use crate::failure::Failure;
@@ -16,14 +17,11 @@ pub(crate) struct Pools {
     postgres: tokio_postgres::Config,
     size: usize,
     by_database: DashMap<String, Pool>,
-    /// Counts statements that may have changed the schema, after which kept statements are prepared anew: the
-    /// plan of a kept `SELECT *` fails once its table has another column.
-    schema: AtomicU64,
 }
 
 impl Pools {
     pub(crate) fn new(postgres: tokio_postgres::Config, size: usize) -> Self {
-        Self { postgres, size, by_database: DashMap::new(), schema: AtomicU64::new(0) }
+        Self { postgres, size, by_database: DashMap::new() }
     }
 
     pub(crate) async fn connection(&self, database: &str) -> Result<Object, Failure> {
@@ -54,11 +52,11 @@ impl Pools {
             .map_err(|_| Failure::internal())
     }
 
-    pub(crate) fn schema(&self) -> u64 {
-        self.schema.load(Ordering::Relaxed)
-    }
-
+    /// Has every connection prepare its statements anew: the plan of a kept `SELECT *` fails once its table has
+    /// another column.
     pub(crate) fn schema_changed(&self) {
-        self.schema.fetch_add(1, Ordering::Relaxed);
+        for pool in &self.by_database {
+            pool.manager().statement_caches.clear();
+        }
     }
 }

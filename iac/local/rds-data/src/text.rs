@@ -77,7 +77,8 @@ pub(crate) fn time(raw: &[u8]) -> Option<String> {
 /// Base-10,000 digits, the first worth 10,000^weight, cut or padded to `scale` decimals.
 pub(crate) fn numeric(raw: &[u8]) -> Option<String> {
     let mut words = raw.chunks_exact(2).map(|word| u16::from_be_bytes([word[0], word[1]]));
-    let (count, weight, sign, scale) = (words.next()?, words.next()?.cast_signed(), words.next()?, words.next()?);
+    let (count, weight, sign, scale) =
+        (words.next()?, words.next()?.cast_signed(), words.next()?, words.next()?);
     match sign {
         0xC000 => return Some("NaN".to_owned()),
         0xD000 => return Some("Infinity".to_owned()),
@@ -88,7 +89,8 @@ pub(crate) fn numeric(raw: &[u8]) -> Option<String> {
     if digits.len() != usize::from(count) {
         return None;
     }
-    let digit = |index: i32| usize::try_from(index).ok().and_then(|index| digits.get(index)).copied().unwrap_or(0);
+    let digit =
+        |index: i32| usize::try_from(index).ok().and_then(|index| digits.get(index)).copied().unwrap_or(0);
     let weight = i32::from(weight);
     let mut text = String::new();
     if sign == 0x4000 {
@@ -103,8 +105,9 @@ pub(crate) fn numeric(raw: &[u8]) -> Option<String> {
         }
     }
     if scale > 0 {
-        let groups = i32::from(scale).div_ceil(4);
-        let decimals: String = (weight + 1..=weight + groups).map(|index| format!("{:04}", digit(index))).collect();
+        let groups = i32::from(scale.div_ceil(4));
+        let decimals: String =
+            (weight + 1..=weight + groups).map(|index| format!("{:04}", digit(index))).collect();
         text.push('.');
         text.push_str(decimals.get(..usize::from(scale))?);
     }

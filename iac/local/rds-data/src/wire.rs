@@ -51,13 +51,14 @@ pub(crate) struct EndTransaction {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct SqlParameter {
     pub(crate) name: Option<String>,
-    pub(crate) value: Option<Value>,
+    pub(crate) value: Option<Given>,
     pub(crate) type_hint: Option<TypeHint>,
 }
 
+/// A parameter's value.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) enum Value {
+pub(crate) enum Given {
     IsNull(bool),
     BooleanValue(bool),
     LongValue(i64),
@@ -149,12 +150,15 @@ pub(crate) enum Field {
 
 /// An array of one dimension; its members may be null.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
 pub(crate) enum Array {
-    BooleanValues(Vec<Option<bool>>),
-    LongValues(Vec<Option<i64>>),
-    DoubleValues(Vec<Option<DoubleMember>>),
-    StringValues(Vec<Option<String>>),
+    #[serde(rename = "booleanValues")]
+    Booleans(Vec<Option<bool>>),
+    #[serde(rename = "longValues")]
+    Longs(Vec<Option<i64>>),
+    #[serde(rename = "doubleValues")]
+    Doubles(Vec<Option<DoubleMember>>),
+    #[serde(rename = "stringValues")]
+    Strings(Vec<Option<String>>),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
