@@ -19,6 +19,10 @@ export SAM_CLI_TELEMETRY := 0
 export PYTHONDONTWRITEBYTECODE := 1
 # Where there is no account: checking a template needs a region's name, no more.
 CHECK_REGION := eu-central-1
+# What a machine without the internet has for OpenChargeMap: real data, served by a program of ours.
+LOCAL = --bin-dir target/local --ocm-server target/local/ocm-server
+# The tests' stack stands beside one of `make up`.
+TEST_PORTS ?= 14000
 
 .PHONY: help
 help: ## This list
@@ -28,20 +32,19 @@ help: ## This list
 
 .PHONY: demo
 demo: local-binaries ## One driver charges one car on a fresh stack, which stays up until Ctrl-C (ONCE=1: ends after the charge)
-	@exec target/local/local run --quiet --bin-dir target/local -- target/local/demo
+	@exec target/local/local run --quiet $(LOCAL) -- target/local/demo
 
 .PHONY: up
 up: local-binaries ## The stack alone, until Ctrl-C
-	@exec target/local/local up --bin-dir target/local
+	@exec target/local/local up $(LOCAL)
 
 .PHONY: bench
 bench: local-binaries ## The figures, as a table and in target/bench.json
-	@exec target/local/local run --quiet --bin-dir target/local -- target/local/bench
+	@exec target/local/local run --quiet $(LOCAL) -- target/local/bench
 
 .PHONY: local-binaries
 local-binaries: tools
 	@$(STEP) "build the functions and the stack" cargo build --profile local --workspace --bins
-	@target/local/local schema
 
 # ── Check ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -63,8 +66,9 @@ test-foundation: tools
 .PHONY: test-rust
 test-rust: tools
 	@$(STEP) "build (debug)" cargo build --workspace --bins
-	@target/debug/local schema
-	@$(STEP) "tests" cargo nextest run --workspace
+	@rm -rf $(HOME_HERE)/test
+	@target/debug/local run --quiet --no-fsync --bin-dir target/debug --data $(HOME_HERE)/test --port-base $(TEST_PORTS) \
+	    --ocm-server target/debug/ocm-server -- cargo nextest run --workspace
 
 .PHONY: check
 check: tools ## Format and lints
@@ -136,7 +140,7 @@ $(STAMPS)/clients: tests/clients/package-lock.json | $(STAMPS)/node
 clean: ## Removes the stack's data and what was made from sources, but not the installed tools
 	@mkdir -p $(HOME_HERE)/data; flock --nonblock $(HOME_HERE)/data/lock true || \
 	    { echo 'The stack is up: stop it with Ctrl-C first.' >&2; exit 1; }
-	rm -rf $(HOME_HERE)/data target .aws-sam
+	rm -rf $(HOME_HERE)/data $(HOME_HERE)/test target .aws-sam
 
 .PHONY: clean-all
 clean-all: clean ## Removes the installed tools, too (the MongoDB stand-in takes minutes to build again)

@@ -1,1 +1,8 @@
-fn main() {}
+//! The command: `local up`, `local schema`.
+
+use clap::Parser;
+
+#[tokio::main]
+async fn main() -> std::process::ExitCode {
+    local::run(local::Cli::parse()).await
+}

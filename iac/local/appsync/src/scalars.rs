@@ -82,9 +82,8 @@ impl AwsScalar {
                 NaiveDate::parse_from_str(date, "%Y-%m-%d").is_ok() && is_time(time, Offset::Required)
             }),
             Self::Email => is_email(text),
-            Self::Url => Url::parse(text).is_ok_and(|url| {
-                !url.path().contains("//") && (url.has_host() || url.scheme() == "mailto")
-            }),
+            Self::Url => Url::parse(text)
+                .is_ok_and(|url| !url.path().contains("//") && (url.has_host() || url.scheme() == "mailto")),
             Self::Phone => is_phone(text),
             Self::IpAddress => is_address(text),
             Self::Timestamp | Self::Json => false,
@@ -92,7 +91,7 @@ impl AwsScalar {
     }
 }
 
-#[derive(PartialEq)]
+#[derive(Clone, Copy, PartialEq)]
 enum Offset {
     Optional,
     Required,
@@ -124,7 +123,9 @@ fn is_offset(text: &str) -> bool {
     let parts: Vec<&str> = clock.split(':').collect();
     (2..=3).contains(&parts.len())
         && parts.iter().zip([18, 59, 59]).all(|(part, limit)| {
-            part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit()) && part.parse::<u8>().is_ok_and(|number| number <= limit)
+            part.len() == 2
+                && part.bytes().all(|byte| byte.is_ascii_digit())
+                && part.parse::<u8>().is_ok_and(|number| number <= limit)
         })
 }
 
@@ -150,7 +151,8 @@ fn is_email(text: &str) -> bool {
 fn is_phone(text: &str) -> bool {
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
     let body = text.strip_prefix('+').unwrap_or(text);
-    (7..=15).contains(&digits) && body.chars().all(|letter| letter.is_ascii_digit() || " -().".contains(letter))
+    (7..=15).contains(&digits)
+        && body.chars().all(|letter| letter.is_ascii_digit() || " -().".contains(letter))
 }
 
 /// An address, or a block in CIDR notation.

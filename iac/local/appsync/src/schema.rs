@@ -163,9 +163,9 @@ fn resolving(schema: &Schema, objects: &HashMap<Name, HashMap<Name, FieldRule>>)
     loop {
         let before = found.len();
         for (name, rules) in objects {
-            let resolves = rules.values().any(|rule| {
-                rule.resolver.is_some() || found.contains(rule.definition.ty.inner_named_type())
-            });
+            let resolves = rules
+                .values()
+                .any(|rule| rule.resolver.is_some() || found.contains(rule.definition.ty.inner_named_type()));
             if resolves {
                 found.insert(name.clone());
             }
@@ -195,4 +195,3 @@ pub(crate) fn list_item(ty: &Type) -> Option<&Type> {
         Type::Named(_) | Type::NonNullNamed(_) => None,
     }
 }
-

@@ -85,7 +85,12 @@ fn parsed(payload: &[u8]) -> Value {
 }
 
 /// Tries until an attempt succeeds, the retries are used up or the event is too old.
-pub(crate) async fn deliver(backend: Arc<Backend>, function: Function, payload: Bytes, options: Arc<Options>) {
+pub(crate) async fn deliver(
+    backend: Arc<Backend>,
+    function: Function,
+    payload: Bytes,
+    options: Arc<Options>,
+) {
     let accepted = Instant::now();
     let mut attempts = 0;
     let last = loop {

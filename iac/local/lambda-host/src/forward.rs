@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::{Client, StatusCode, Url};
@@ -10,6 +11,10 @@ use reqwest::{Client, StatusCode, Url};
 use crate::function::Function;
 use crate::invoke::{InvokeError, Outcome};
 use crate::outcome;
+
+/// On top of the function's own timeout: the endpoint may first have to compile it, and one that loses a
+/// crashed function's invocation never answers.
+const COMPILING: Duration = Duration::from_secs(10 * 60);
 
 pub(crate) struct Forwarder {
     client: Client,
@@ -44,7 +49,6 @@ impl Forwarder {
         answer
     }
 
-    /// No time limit of ours: the endpoint has its own, and may first compile the function.
     async fn post(&self, function: &Function, name: &str, payload: Bytes) -> Result<Outcome, InvokeError> {
         let mut url = self.endpoint.clone();
         url.set_path(&format!("/2015-03-31/functions/{name}/invocations"));
@@ -54,6 +58,7 @@ impl Forwarder {
         let response = self
             .client
             .post(url)
+            .timeout(function.timeout + COMPILING)
             .header("content-type", "application/json")
             .body(payload)
             .send()
@@ -82,5 +87,6 @@ impl Forwarder {
 }
 
 fn is_error_document(payload: &[u8]) -> bool {
-    serde_json::from_slice::<serde_json::Value>(payload).is_ok_and(|document| document["errorType"].is_string())
+    serde_json::from_slice::<serde_json::Value>(payload)
+        .is_ok_and(|document| document["errorType"].is_string())
 }

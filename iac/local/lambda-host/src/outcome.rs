@@ -52,7 +52,8 @@ pub(crate) fn exited(request_id: Uuid, status: ExitStatus, binary: Option<&Path>
 }
 
 pub(crate) fn response_too_large(request_id: Uuid) -> Outcome {
-    let message = format!("Response payload size exceeded maximum allowed payload size ({MAX_RESPONSE} bytes).");
+    let message =
+        format!("Response payload size exceeded maximum allowed payload size ({MAX_RESPONSE} bytes).");
     document("Function.ResponseSizeTooLarge", request_id, &message)
 }
 

@@ -1,8 +1,9 @@
 //! Which process of a function gets which invocation. One short lock a function, never held over an await;
 //! starting and ending processes is `process.rs`'s.
 
+mod lifecycle;
+
 use std::collections::{HashMap, VecDeque};
-use std::process::ExitStatus;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -13,14 +14,12 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{error, warn};
 use uuid::Uuid;
 
 use crate::function::Function;
 use crate::invoke::{InvokeError, Outcome};
 use crate::options::Options;
-use crate::report::{ProcessReport, resident};
-use crate::{outcome, process};
+use crate::process;
 
 type Answer = Result<Outcome, InvokeError>;
 
@@ -41,8 +40,15 @@ struct Invocation {
 
 enum Phase {
     Starting,
-    Idle { since: Instant, next: oneshot::Sender<Work> },
-    Busy { request_id: Uuid, deadline: Instant, answer: oneshot::Sender<Answer> },
+    Idle {
+        since: Instant,
+        next: oneshot::Sender<Work>,
+    },
+    Busy {
+        request_id: Uuid,
+        deadline: Instant,
+        answer: oneshot::Sender<Answer>,
+    },
     /// It has answered and not yet asked again.
     Settling,
     /// It will be given nothing more.
@@ -66,6 +72,26 @@ struct State {
     queue: VecDeque<Invocation>,
     closed: bool,
 }
+
+impl State {
+    fn count(&self, which: impl Fn(&Phase) -> bool) -> usize {
+        self.processes.values().filter(|process| which(&process.phase)).count()
+    }
+}
+
+/// What an invocation may expect.
+#[derive(PartialEq, Eq)]
+enum Outlook {
+    /// It has a process, or one is starting for it.
+    Certain,
+    /// A process is about to ask for work.
+    Soon,
+    /// Every permitted process is busy.
+    Full,
+}
+
+/// A process that has answered asks again within a fraction of this, unless it works on behind its answer.
+const SETTLING_WAIT: Duration = Duration::from_millis(20);
 
 /// What a process's keeper does next.
 pub(crate) enum Verdict {
@@ -111,9 +137,15 @@ impl Pool {
     pub(crate) async fn invoke(self: &Arc<Self>, payload: Bytes) -> Answer {
         let (answer, mut answered) = oneshot::channel();
         let request_id = Uuid::new_v4();
-        let may_wait = self.place(Invocation { request_id, payload, answer })?;
-        if let Some(wait) = may_wait {
-            match tokio::time::timeout(wait, &mut answered).await {
+        let mut outlook = self.place(Invocation { request_id, payload, answer })?;
+        if outlook == Outlook::Soon {
+            match tokio::time::timeout(SETTLING_WAIT, &mut answered).await {
+                Ok(answer) => return answer.unwrap_or_else(|_| Err(self.lost())),
+                Err(_) => outlook = self.press(),
+            }
+        }
+        if outlook == Outlook::Full {
+            match tokio::time::timeout(self.options.queue_wait, &mut answered).await {
                 Ok(answer) => return answer.unwrap_or_else(|_| Err(self.lost())),
                 Err(_) if self.withdraw(request_id) => {
                     return Err(InvokeError::Throttled(self.function.name.clone()));
@@ -128,11 +160,9 @@ impl Pool {
         InvokeError::Host(format!("a process of {} dropped its invocation", self.function.name))
     }
 
-    /// Hands the invocation to an idle process, or queues it and starts one. `Some` is how long it may queue
-    /// when no further process is allowed.
-    fn place(self: &Arc<Self>, mut invocation: Invocation) -> Result<Option<Duration>, InvokeError> {
-        let limit = self.limit();
-        if limit == 0 {
+    /// Hands the invocation to an idle process, or queues it and starts one if needed.
+    fn place(self: &Arc<Self>, mut invocation: Invocation) -> Result<Outlook, InvokeError> {
+        if self.limit() == 0 {
             return Err(InvokeError::Throttled(self.function.name.clone()));
         }
         let mut state = self.state();
@@ -141,14 +171,20 @@ impl Pool {
         }
         while let Some(id) = state.idle.pop() {
             match self.give(&mut state, id, invocation) {
-                Ok(()) => return Ok(None),
+                Ok(()) => return Ok(Outlook::Certain),
                 Err(back) => invocation = back,
             }
         }
-        let full = state.processes.len() >= limit;
         state.queue.push_back(invocation);
-        self.replenish(&mut state);
-        Ok(full.then_some(self.options.queue_wait))
+        if state.queue.len() <= state.count(|phase| matches!(phase, Phase::Starting | Phase::Settling)) {
+            return Ok(Outlook::Soon);
+        }
+        Ok(self.replenish(&mut state))
+    }
+
+    /// The processes that were about to ask did not: starts others.
+    fn press(self: &Arc<Self>) -> Outlook {
+        self.replenish(&mut self.state())
     }
 
     /// Gives an idle process its work; the invocation comes back if the process's poll is gone.
@@ -178,10 +214,12 @@ impl Pool {
     }
 
     /// Starts a process for each queued invocation that none is starting for, within the limit.
-    fn replenish(self: &Arc<Self>, state: &mut State) {
-        let mut starting =
-            state.processes.values().filter(|process| matches!(process.phase, Phase::Starting)).count();
-        while starting < state.queue.len() && state.processes.len() < self.limit() && !state.closed {
+    fn replenish(self: &Arc<Self>, state: &mut State) -> Outlook {
+        let mut starting = state.count(|phase| matches!(phase, Phase::Starting));
+        while starting < state.queue.len() {
+            if state.processes.len() >= self.limit() || state.closed {
+                return Outlook::Full;
+            }
             let id = PROCESSES.fetch_add(1, Ordering::Relaxed);
             let retire = self.stopping.child_token();
             state.processes.insert(
@@ -198,6 +236,7 @@ impl Pool {
             self.tasks.spawn(process::keep(Arc::clone(self), id, retire));
             starting += 1;
         }
+        Outlook::Certain
     }
 
     /// Takes a queued invocation back; false if a process already has it.
@@ -251,140 +290,6 @@ impl Pool {
                 false
             }
         }
-    }
-
-    /// A process reports that it cannot start: the invocation it was started for fails with its own document.
-    pub(crate) fn init_failed(self: &Arc<Self>, id: u64, outcome: Outcome) {
-        let mut state = self.state();
-        let Some(process) = state.processes.get_mut(&id) else { return };
-        if matches!(process.phase, Phase::Starting) {
-            process.phase = Phase::Ending;
-            process.retire.cancel();
-            fail_first(&mut state, |_| Ok(outcome));
-            self.replenish(&mut state);
-        }
-    }
-
-    pub(crate) fn spawned(&self, id: u64, pid: Option<u32>) {
-        if let Some(process) = self.state().processes.get_mut(&id) {
-            process.pid = pid;
-        }
-    }
-
-    /// The binary could not be executed at all.
-    pub(crate) fn not_spawned(self: &Arc<Self>, id: u64, problem: &std::io::Error) {
-        let binary = self.function.binary.display();
-        let message = format!("{} cannot be started: {binary}: {problem}", self.function.name);
-        error!(function = self.function.name, "{message}");
-        let mut state = self.state();
-        state.processes.remove(&id);
-        fail_first(&mut state, |_| Err(InvokeError::Host(message)));
-        self.replenish(&mut state);
-    }
-
-    /// Called by the process's keeper now and then. Between two calls no deadline can pass unseen: an
-    /// invocation given in between is due at least a whole timeout later.
-    pub(crate) fn inspect(self: &Arc<Self>, id: u64) -> Verdict {
-        let now = Instant::now();
-        let mut guard = self.state();
-        let state = &mut *guard;
-        let Some(process) = state.processes.get_mut(&id) else { return Verdict::Kill };
-        let due = match &process.phase {
-            Phase::Starting => process.spawned + self.options.init_timeout,
-            Phase::Busy { deadline, .. } => *deadline,
-            Phase::Idle { since, .. } => *since + self.options.idle_after,
-            Phase::Settling | Phase::Ending => now + self.function.timeout,
-        };
-        if now < due {
-            return Verdict::LookAgain(due.min(now + self.function.timeout));
-        }
-        match std::mem::replace(&mut process.phase, Phase::Ending) {
-            Phase::Busy { request_id, answer, .. } => {
-                warn!(function = self.function.name, "timed out after {:?}", self.function.timeout);
-                let _ = answer.send(Ok(outcome::timed_out(request_id, self.function.timeout)));
-                Verdict::Kill
-            }
-            Phase::Starting => {
-                let (limit, binary) = (self.options.init_timeout, &self.function.binary);
-                error!(function = self.function.name, "{} is not ready after {limit:?}", binary.display());
-                fail_first(state, |request_id| Ok(outcome::init_timed_out(request_id, limit, binary)));
-                self.replenish(state);
-                Verdict::Kill
-            }
-            _ => {
-                state.idle.retain(|other| *other != id);
-                Verdict::Stop
-            }
-        }
-    }
-
-    /// The process is gone: whatever it had in hand fails.
-    pub(crate) fn exited(self: &Arc<Self>, id: u64, status: ExitStatus) {
-        let mut guard = self.state();
-        let state = &mut *guard;
-        state.idle.retain(|other| *other != id);
-        let Some(process) = state.processes.remove(&id) else { return };
-        let binary = &self.function.binary;
-        match process.phase {
-            Phase::Busy { request_id, answer, .. } => {
-                warn!(function = self.function.name, "{} exited ({status})", binary.display());
-                let _ = answer.send(Ok(outcome::exited(request_id, status, None)));
-            }
-            Phase::Starting => {
-                error!(function = self.function.name, "{} exited while starting ({status})", binary.display());
-                fail_first(state, |request_id| Ok(outcome::exited(request_id, status, Some(binary))));
-            }
-            Phase::Idle { .. } | Phase::Settling if !state.closed => {
-                warn!(function = self.function.name, "{} exited while idle ({status})", binary.display());
-            }
-            _ => {}
-        }
-        self.replenish(state);
-    }
-
-    /// Ends every idle process, so that the next invocation starts cold.
-    pub(crate) fn retire_idle(&self) {
-        let mut guard = self.state();
-        let state = &mut *guard;
-        for id in state.idle.drain(..) {
-            if let Some(process) = state.processes.get_mut(&id) {
-                process.phase = Phase::Ending;
-                process.retire.cancel();
-            }
-        }
-    }
-
-    /// Refuses further work; the processes themselves end with the host's token.
-    pub(crate) fn close(&self) {
-        let mut state = self.state();
-        state.closed = true;
-        state.idle.clear();
-        for waiting in state.queue.drain(..) {
-            let _ = waiting.answer.send(Err(InvokeError::Host("the host is stopping".to_owned())));
-        }
-    }
-
-    pub(crate) fn report(&self) -> Vec<ProcessReport> {
-        let mut processes: Vec<_> = self
-            .state()
-            .processes
-            .values()
-            .map(|process| ProcessReport {
-                function: self.function.name.clone(),
-                pid: process.pid,
-                spawn_to_ready: process.spawn_to_ready,
-                rss_bytes: 0,
-                peak_rss_bytes: 0,
-                invocations: process.invocations,
-                busy: matches!(process.phase, Phase::Busy { .. }),
-            })
-            .collect();
-        for process in &mut processes {
-            if let Some(pid) = process.pid {
-                (process.rss_bytes, process.peak_rss_bytes) = resident(pid);
-            }
-        }
-        processes
     }
 }
 

@@ -75,7 +75,11 @@ async fn response(
         Ok(payload) if payload.len() <= MAX_RESPONSE => payload,
         _ => {
             pool.answer(process, request, outcome::response_too_large(request));
-            return refusal(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", "the response is over 6 MB");
+            return refusal(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "RequestEntityTooLarge",
+                "the response is over 6 MB",
+            );
         }
     };
     accepted(pool.answer(process, request, outcome::succeeded(payload)))

@@ -79,7 +79,6 @@ static KINDS: &[Kind] = kinds! {
     "AWS::SNS::TopicPolicy" => |n| n.numbered("Id"), Some(inert::TOPIC_POLICY);
     "AWS::SQS::Queue" => queue, None;
     "AWS::SQS::QueuePolicy" => |n| n.numbered("Id"), Some(inert::QUEUE_POLICY);
-    "AWS::SecretsManager::Secret" => secret, None;
     "AWS::Serverless::Function" => function, None;
     "AWS::Serverless::HttpApi" => api, None;
 };
@@ -352,12 +351,6 @@ fn queue(n: &Naming<'_, '_>) -> Named {
         .with("Arn", n.arn("sqs", &name))
         .with("QueueName", name)
         .with("QueueUrl", url))
-}
-
-fn secret(n: &Naming<'_, '_>) -> Named {
-    let name = n.name("Name", 512)?;
-    let arn = n.arn("secretsmanager", &format!("secret:{name}-{}", n.id("secret", LOWER, 6)));
-    Ok(Identity::new(arn.clone()).with("Id", arn))
 }
 
 fn function(n: &Naming<'_, '_>) -> Named {

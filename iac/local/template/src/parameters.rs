@@ -154,8 +154,8 @@ mod tests {
         pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
     }
 
-    fn problem(section: Value, pairs: &[(&str, &str)]) -> String {
-        resolve(Some(&section), &given(pairs)).unwrap_err().to_string()
+    fn problem(section: &Value, pairs: &[(&str, &str)]) -> String {
+        resolve(Some(section), &given(pairs)).unwrap_err().to_string()
     }
 
     #[test]
@@ -167,26 +167,26 @@ mod tests {
 
     #[test]
     fn a_missing_parameter_is_named() {
-        let problem = problem(json!({"ClusterArn": {"Type": "String"}}), &[]);
+        let problem = problem(&json!({"ClusterArn": {"Type": "String"}}), &[]);
         assert!(problem.contains("Parameters.ClusterArn") && problem.contains("no value"), "{problem}");
     }
 
     #[test]
     fn an_undeclared_parameter_is_named() {
-        assert!(problem(json!({}), &[("Typo", "x")]).contains("Parameters.Typo"));
+        assert!(problem(&json!({}), &[("Typo", "x")]).contains("Parameters.Typo"));
     }
 
     #[test]
     fn constraints_are_checked_with_their_description() {
         let section = json!({"Stage": {"Type": "String", "AllowedValues": ["dev", "prod"]}});
-        assert!(problem(section, &[("Stage", "qa")]).contains("dev, prod"));
+        assert!(problem(&section, &[("Stage", "qa")]).contains("dev, prod"));
         let section = json!({"Id": {"Type": "String", "AllowedPattern": "[a-z]+", "ConstraintDescription": "lower case"}});
-        assert!(problem(section, &[("Id", "abc1")]).contains("lower case"));
+        assert!(problem(&section, &[("Id", "abc1")]).contains("lower case"));
         let section = json!({"Size": {"Type": "Number", "MinValue": 1, "MaxValue": "10"}});
-        assert!(problem(section.clone(), &[("Size", "11")]).contains("MaxValue 10"));
-        assert!(problem(section, &[("Size", "many")]).contains("Parameters.Size"));
+        assert!(problem(&section, &[("Size", "11")]).contains("MaxValue 10"));
+        assert!(problem(&section, &[("Size", "many")]).contains("Parameters.Size"));
         let section = json!({"Name": {"Type": "String", "MinLength": 3}});
-        assert!(problem(section, &[("Name", "ab")]).contains("MinLength 3"));
+        assert!(problem(&section, &[("Name", "ab")]).contains("MinLength 3"));
     }
 
     #[test]
@@ -200,17 +200,17 @@ mod tests {
         assert_eq!(values["Count"], json!(3));
         assert_eq!(values["Subnets"], json!(["subnet-1", "subnet-2"]));
         assert_eq!(values["Origins"], json!(["a", "b"]));
-        assert!(problem(json!({"X": {"Type": "Strnig", "Default": ""}}), &[]).contains("Strnig"));
+        assert!(problem(&json!({"X": {"Type": "Strnig", "Default": ""}}), &[]).contains("Strnig"));
     }
 
     #[test]
     fn a_parameter_store_default_is_not_a_value() {
         let section = json!({"Ami": {"Type": "AWS::SSM::Parameter::Value<String>", "Default": "/aws/x"}});
-        assert!(problem(section, &[]).contains("Parameters.Ami"));
+        assert!(problem(&section, &[]).contains("Parameters.Ami"));
     }
 
     #[test]
     fn an_unknown_key_of_a_parameter_is_refused() {
-        assert!(problem(json!({"X": {"Type": "String", "Defualt": "a"}}), &[]).contains("Defualt"));
+        assert!(problem(&json!({"X": {"Type": "String", "Defualt": "a"}}), &[]).contains("Defualt"));
     }
 }

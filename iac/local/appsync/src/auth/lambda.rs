@@ -9,6 +9,7 @@ use dashmap::DashMap;
 use lambda_host::Invoke;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use super::{Attempt, AuthMode, Caller, Headers};
@@ -17,6 +18,9 @@ use crate::error::Refusal;
 
 /// A flood of invented tokens must not become a flood of memory.
 const MAX_KEPT: usize = 20_000;
+
+/// Seconds; more is cut to this, as AppSync does.
+const MAX_TTL: u64 = 3_600;
 
 /// AppSync gives an authorizer ten seconds.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -27,6 +31,8 @@ pub(super) struct LambdaAuthorizer {
     account_id: Arc<str>,
     invoke: Arc<dyn Invoke>,
     kept: DashMap<String, Kept>,
+    /// Tokens being asked about.
+    asking: DashMap<String, Arc<Mutex<()>>>,
 }
 
 struct Kept {
@@ -65,23 +71,52 @@ struct Decision {
 
 impl LambdaAuthorizer {
     pub(super) fn new(settings: Authorizer, api_id: &str, account_id: &str, invoke: Arc<dyn Invoke>) -> Self {
-        Self { settings, api_id: api_id.into(), account_id: account_id.into(), invoke, kept: DashMap::new() }
+        Self {
+            settings,
+            api_id: api_id.into(),
+            account_id: account_id.into(),
+            invoke,
+            kept: DashMap::new(),
+            asking: DashMap::new(),
+        }
     }
 
     pub(super) async fn decide(&self, token: &str, attempt: &Attempt<'_>) -> Result<Caller, Refusal> {
         if self.settings.token_pattern.as_ref().is_some_and(|pattern| !pattern.is_match(token)) {
             return Err(Refusal::unauthorized());
         }
-        if let Some(kept) = self.kept.get(token)
-            && Instant::now() < kept.until
-        {
-            return kept.caller.clone().ok_or_else(Refusal::unauthorized);
+        if let Some(kept) = self.kept(token) {
+            return kept.ok_or_else(Refusal::unauthorized);
         }
+        if self.settings.ttl == 0 {
+            return self.asked(token, attempt).await;
+        }
+        // A decision that expires under load is asked for once, not by every request that finds it gone.
+        let turn = Arc::clone(&self.asking.entry(token.to_owned()).or_default());
+        let decided = {
+            let _mine = turn.lock().await;
+            match self.kept(token) {
+                Some(kept) => kept.ok_or_else(Refusal::unauthorized),
+                None => self.asked(token, attempt).await,
+            }
+        };
+        // The map's and ours: nobody else waits.
+        self.asking.remove_if(token, |_, turn| Arc::strong_count(turn) <= 2);
+        decided
+    }
+
+    /// `Some(None)` for a refusal that still stands.
+    fn kept(&self, token: &str) -> Option<Option<Caller>> {
+        let kept = self.kept.get(token)?;
+        (Instant::now() < kept.until).then(|| kept.caller.clone())
+    }
+
+    async fn asked(&self, token: &str, attempt: &Attempt<'_>) -> Result<Caller, Refusal> {
         let decision = self.ask(token, attempt).await.map_err(|fault| {
             tracing::warn!(authorizer = self.settings.function, %fault, "the authorizer gave no decision");
             Refusal::unauthorized()
         })?;
-        let seconds = decision.ttl_override.unwrap_or(self.settings.ttl.into());
+        let seconds = decision.ttl_override.unwrap_or(self.settings.ttl.into()).min(MAX_TTL);
         let caller = decision.is_authorized.then(|| {
             let identity = json!({ "resolverContext": decision.resolver_context.unwrap_or_default() });
             Caller::new(AuthMode::Lambda, &identity, denied(decision.denied_fields.as_deref().unwrap_or(&[])))
@@ -106,10 +141,11 @@ impl LambdaAuthorizer {
             request_headers: attempt.headers,
         };
         let payload = serde_json::to_vec(&question).map_err(|error| error.to_string())?;
-        let answer = tokio::time::timeout(TIMEOUT, self.invoke.invoke(&self.settings.function, payload.into()))
-            .await
-            .map_err(|_| "no answer in 10 s".to_owned())?
-            .map_err(|error| error.to_string())?;
+        let answer =
+            tokio::time::timeout(TIMEOUT, self.invoke.invoke(&self.settings.function, payload.into()))
+                .await
+                .map_err(|_| "no answer in 10 s".to_owned())?
+                .map_err(|error| error.to_string())?;
         if answer.function_error.is_some() {
             return Err(String::from_utf8_lossy(&answer.payload).into_owned());
         }

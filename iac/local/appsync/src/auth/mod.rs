@@ -136,10 +136,9 @@ pub(crate) struct Authenticator {
 
 impl Authenticator {
     pub(crate) fn new(definition: Arc<ApiDefinition>, invoke: Arc<dyn lambda_host::Invoke>) -> Self {
-        let lambda = definition
-            .authorizer
-            .clone()
-            .map(|authorizer| LambdaAuthorizer::new(authorizer, &definition.api_id, &definition.account_id, invoke));
+        let lambda = definition.authorizer.clone().map(|authorizer| {
+            LambdaAuthorizer::new(authorizer, &definition.api_id, &definition.account_id, invoke)
+        });
         Self { definition, lambda }
     }
 
@@ -166,10 +165,16 @@ impl Authenticator {
 
     fn check_key(&self, given: &str) -> Result<Caller, Refusal> {
         let now = chrono::Utc::now().timestamp();
-        let known = self.definition.api_keys.iter().any(|key| {
-            bool::from(key.key.as_bytes().ct_eq(given.as_bytes())) && now < key.expires
-        });
-        if known && self.allows(AuthMode::ApiKey) { Ok(Caller::api_key()) } else { Err(Refusal::unauthorized()) }
+        let known = self
+            .definition
+            .api_keys
+            .iter()
+            .any(|key| bool::from(key.key.as_bytes().ct_eq(given.as_bytes())) && now < key.expires);
+        if known && self.allows(AuthMode::ApiKey) {
+            Ok(Caller::api_key())
+        } else {
+            Err(Refusal::unauthorized())
+        }
     }
 
     fn check_signature(&self, attempt: &Attempt<'_>) -> Result<Caller, Refusal> {

@@ -42,7 +42,11 @@ pub(super) enum SignatureFault {
     Signature,
 }
 
-pub(super) fn verify(headers: &Headers, target: &SignedTarget<'_>, now: DateTime<Utc>) -> Result<(), SignatureFault> {
+pub(super) fn verify(
+    headers: &Headers,
+    target: &SignedTarget<'_>,
+    now: DateTime<Utc>,
+) -> Result<(), SignatureFault> {
     let authorization = headers.get("authorization").ok_or(SignatureFault::Malformed)?;
     let parameters = authorization.strip_prefix(ALGORITHM).ok_or(SignatureFault::Malformed)?;
     let parameter = |name: &str| {
@@ -55,7 +59,8 @@ pub(super) fn verify(headers: &Headers, target: &SignedTarget<'_>, now: DateTime
     let signature = decode_hex(parameter("Signature")?).ok_or(SignatureFault::Malformed)?;
 
     let stamp = headers.get("x-amz-date").ok_or(SignatureFault::Date)?;
-    let time = NaiveDateTime::parse_from_str(stamp, "%Y%m%dT%H%M%SZ").map_err(|_| SignatureFault::Date)?.and_utc();
+    let time =
+        NaiveDateTime::parse_from_str(stamp, "%Y%m%dT%H%M%SZ").map_err(|_| SignatureFault::Date)?.and_utc();
     if (now - time).abs() > MAX_SKEW {
         return Err(SignatureFault::Date);
     }
@@ -74,7 +79,9 @@ pub(super) fn verify(headers: &Headers, target: &SignedTarget<'_>, now: DateTime
     );
     let key = [date, region, SERVICE, "aws4_request"]
         .iter()
-        .try_fold(format!("AWS4{SECRET}").into_bytes(), |key, part| Some(keyed(&key, part)?.finalize().into_bytes().to_vec()))
+        .try_fold(format!("AWS4{SECRET}").into_bytes(), |key, part| {
+            Some(keyed(&key, part)?.finalize().into_bytes().to_vec())
+        })
         .ok_or(SignatureFault::Signature)?;
     let expected = keyed(&key, &to_sign).ok_or(SignatureFault::Signature)?;
     expected.verify_slice(&signature).map_err(|_| SignatureFault::Signature)
@@ -106,7 +113,11 @@ fn canonical_request(
     query.sort();
     let path = utf8_percent_encode(target.path, PATH);
     let body = hex(&Sha256::digest(target.body));
-    Ok(format!("{}\n{path}\n{}\n{canonical_headers}\n{signed_headers}\n{body}", target.method, query.join("&")))
+    Ok(format!(
+        "{}\n{path}\n{}\n{canonical_headers}\n{signed_headers}\n{body}",
+        target.method,
+        query.join("&")
+    ))
 }
 
 fn recode(text: &str) -> String {

@@ -10,6 +10,7 @@ use local_template::TemplateError;
 use serde_json::{Map, Value};
 
 use crate::auth::AuthMode;
+use crate::javascript::Script;
 use crate::schema::ApiSchema;
 
 /// A GraphQL API, checked and ready to serve.
@@ -61,7 +62,7 @@ pub(crate) struct ApiKey {
 #[derive(Debug, Clone)]
 pub(crate) enum Resolver {
     Unit(Step),
-    Pipeline { code: Option<Arc<Code>>, steps: Vec<Step> },
+    Pipeline { code: Option<Arc<Script>>, steps: Vec<Step> },
 }
 
 /// One data source called once: a unit resolver, or a function of a pipeline.
@@ -69,7 +70,7 @@ pub(crate) enum Resolver {
 pub(crate) struct Step {
     pub(crate) data_source: DataSource,
     /// Without it a Lambda data source is a direct resolver: it receives the whole context.
-    pub(crate) code: Option<Arc<Code>>,
+    pub(crate) code: Option<Arc<Script>>,
     /// The most invocations put in one `BatchInvoke`; 0 for none.
     pub(crate) max_batch: usize,
 }
@@ -81,14 +82,6 @@ pub(crate) enum DataSource {
     None,
     /// The function with this ARN.
     Lambda(Arc<str>),
-}
-
-/// An `APPSYNC_JS` module.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Code {
-    /// The property it comes from, for messages.
-    pub(crate) place: String,
-    pub(crate) text: String,
 }
 
 pub(crate) fn problem(place: impl Into<String>, problem: impl Into<String>) -> TemplateError {

@@ -1,5 +1,6 @@
 //! From a template's resources to [`ApiDefinition`]s.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
@@ -7,8 +8,9 @@ use std::sync::Arc;
 use local_template::{Resource, Stack, TemplateError};
 
 use super::properties as p;
-use super::{ApiDefinition, ApiKey, Authorizer, Code, DataSource, Resolver, Step, problem};
+use super::{ApiDefinition, ApiKey, Authorizer, DataSource, Resolver, Step, problem};
 use crate::auth::AuthMode;
+use crate::javascript::Script;
 use crate::schema::ApiSchema;
 
 /// AppSync's own ceilings, in force when the template sets none.
@@ -26,7 +28,7 @@ impl ApiDefinition {
     /// # Errors
     /// Names the resource and property that is unknown, missing, or inconsistent with the schema.
     pub fn from_stack(stack: &Stack, root: &Path) -> Result<Vec<Self>, TemplateError> {
-        let reader = Reader { stack, root };
+        let reader = Reader { stack, root, scripts: RefCell::default() };
         stack
             .of_kind::<p::GraphqlApi>("AWS::AppSync::GraphQLApi")?
             .into_iter()
@@ -38,6 +40,8 @@ impl ApiDefinition {
 struct Reader<'a> {
     stack: &'a Stack,
     root: &'a Path,
+    /// By text: resolvers that share a file share its engines.
+    scripts: RefCell<HashMap<String, Arc<Script>>>,
 }
 
 impl Reader<'_> {
@@ -46,20 +50,27 @@ impl Reader<'_> {
         let arn = attribute(resource, "Arn")?;
         let arn_parts: Vec<&str> = arn.split(':').collect();
         let &[_, _, _, region, account, _] = arn_parts.as_slice() else {
-            return Err(problem(format!("Resources.{}", resource.logical_id), format!("{arn} is not an ARN")));
+            return Err(problem(
+                format!("Resources.{}", resource.logical_id),
+                format!("{arn} is not an ARN"),
+            ));
         };
         let modes = Modes::read(resource, &api)?;
         let sources = self.data_sources(&api_id)?;
         let functions = self.functions(&api_id, &sources)?;
         let resolvers = self.resolvers(&api_id, &sources, &functions)?;
-        let by_field = resolvers.iter().enumerate().map(|(index, read)| (read.field.clone(), index)).collect();
+        let by_field =
+            resolvers.iter().enumerate().map(|(index, read)| (read.field.clone(), index)).collect();
         let (schema_place, schema_text) = self.schema(resource, &api_id)?;
         let schema = ApiSchema::parse(&schema_text, &by_field, modes.default)
             .map_err(|cause| problem(&schema_place, cause))?;
         for read in &resolvers {
             let (type_name, field_name) = &read.field;
             if !schema.has_object(type_name) {
-                return Err(problem(format!("{}.TypeName", read.place), format!("the schema has no type {type_name}")));
+                return Err(problem(
+                    format!("{}.TypeName", read.place),
+                    format!("the schema has no type {type_name}"),
+                ));
             }
             if schema.field(type_name, field_name).is_none() {
                 return Err(problem(
@@ -130,9 +141,14 @@ impl Reader<'_> {
             let read = match (source.kind.as_str(), source.lambda_config) {
                 ("NONE", None) => DataSource::None,
                 ("AWS_LAMBDA", Some(config)) => DataSource::Lambda(config.lambda_function_arn.into()),
-                ("AWS_LAMBDA", None) => return Err(problem(format!("{}.LambdaConfig", place(resource)), "is missing")),
+                ("AWS_LAMBDA", None) => {
+                    return Err(problem(format!("{}.LambdaConfig", place(resource)), "is missing"));
+                }
                 (kind, _) => {
-                    return Err(problem(format!("{}.Type", place(resource)), format!("{kind} is not supported here")));
+                    return Err(problem(
+                        format!("{}.Type", place(resource)),
+                        format!("{kind} is not supported here"),
+                    ));
                 }
             };
             sources.insert(source.name, read);
@@ -187,15 +203,24 @@ impl Reader<'_> {
                     Resolver::Pipeline { code, steps: steps.collect::<Result<_, _>>()? }
                 }
                 (p::ResolverKind::Unit, ..) => {
-                    return Err(problem(format!("{place}.DataSourceName"), "a UNIT resolver has this and no PipelineConfig"));
+                    return Err(problem(
+                        format!("{place}.DataSourceName"),
+                        "a UNIT resolver has this and no PipelineConfig",
+                    ));
                 }
                 (p::ResolverKind::Pipeline, ..) => {
-                    return Err(problem(format!("{place}.PipelineConfig"), "a PIPELINE resolver has this and no DataSourceName"));
+                    return Err(problem(
+                        format!("{place}.PipelineConfig"),
+                        "a PIPELINE resolver has this and no DataSourceName",
+                    ));
                 }
             };
             let field = (resolver.type_name, resolver.field_name);
             if resolvers.iter().any(|other| other.field == field) {
-                return Err(problem(format!("{place}.FieldName"), format!("{}.{} has two resolvers", field.0, field.1)));
+                return Err(problem(
+                    format!("{place}.FieldName"),
+                    format!("{}.{} has two resolvers", field.0, field.1),
+                ));
             }
             resolvers.push(ReadResolver { place, field, resolver: read });
         }
@@ -208,7 +233,7 @@ impl Reader<'_> {
         runtime: Option<p::Runtime>,
         inline: Option<String>,
         location: Option<String>,
-    ) -> Result<Option<Arc<Code>>, TemplateError> {
+    ) -> Result<Option<Arc<Script>>, TemplateError> {
         let (place, text) = match (inline, location) {
             (None, None) => return Ok(None),
             (Some(text), None) => (format!("{place}.Code"), text),
@@ -220,14 +245,25 @@ impl Reader<'_> {
             (Some(_), Some(_)) => return Err(problem(place, "has both Code and CodeS3Location")),
         };
         match runtime {
-            Some(runtime) if runtime.name == "APPSYNC_JS" => Ok(Some(Arc::new(Code { place, text }))),
+            Some(runtime) if runtime.name == "APPSYNC_JS" => self.script(place, text).map(Some),
             Some(runtime) => Err(problem(place, format!("runtime {} is not APPSYNC_JS", runtime.name))),
             None => Err(problem(place, "code needs Runtime")),
         }
     }
 
+    fn script(&self, place: String, text: String) -> Result<Arc<Script>, TemplateError> {
+        if let Some(script) = self.scripts.borrow().get(&text) {
+            return Ok(Arc::clone(script));
+        }
+        let script = Script::new(place.clone(), text.clone()).map_err(|fault| problem(place, fault))?;
+        let script = Arc::new(script);
+        self.scripts.borrow_mut().insert(text, Arc::clone(&script));
+        Ok(script)
+    }
+
     fn read(&self, place: &str, path: &str) -> Result<String, TemplateError> {
-        std::fs::read_to_string(self.root.join(path)).map_err(|error| problem(place, format!("{path}: {error}")))
+        std::fs::read_to_string(self.root.join(path))
+            .map_err(|error| problem(place, format!("{path}: {error}")))
     }
 }
 
@@ -241,11 +277,14 @@ fn step(
     place: &str,
     sources: &BTreeMap<String, DataSource>,
     source: &str,
-    code: Option<Arc<Code>>,
+    code: Option<Arc<Script>>,
     max_batch: Option<u32>,
 ) -> Result<Step, TemplateError> {
     let Some(data_source) = sources.get(source) else {
-        return Err(problem(format!("{place}.DataSourceName"), format!("this API has no data source {source}")));
+        return Err(problem(
+            format!("{place}.DataSourceName"),
+            format!("this API has no data source {source}"),
+        ));
     };
     if code.is_none() && matches!(data_source, DataSource::None) {
         return Err(problem(format!("{place}.Code"), "a NONE data source needs code"));
@@ -278,7 +317,10 @@ impl Modes {
                 }
                 (_, None) => {}
                 (_, Some(_)) => {
-                    return Err(problem(format!("{place}.LambdaAuthorizerConfig"), "only AWS_LAMBDA has one"));
+                    return Err(problem(
+                        format!("{place}.LambdaAuthorizerConfig"),
+                        "only AWS_LAMBDA has one",
+                    ));
                 }
             }
             Ok(mode)
@@ -287,8 +329,11 @@ impl Modes {
         let mut additional = Vec::new();
         for (index, provider) in api.additional_authentication_providers.iter().enumerate() {
             let place = format!("{place}.AdditionalAuthenticationProviders.{index}");
-            let mode =
-                read(place.clone(), &provider.authentication_type, provider.lambda_authorizer_config.as_ref())?;
+            let mode = read(
+                place.clone(),
+                &provider.authentication_type,
+                provider.lambda_authorizer_config.as_ref(),
+            )?;
             if mode == default || additional.contains(&mode) {
                 return Err(problem(place, "the same AuthenticationType twice"));
             }

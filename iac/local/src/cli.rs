@@ -1,0 +1,152 @@
+//! The command line, and what its failures look like.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use reqwest::Url;
+use tracing_subscriber::EnvFilter;
+
+use crate::ports::Ports;
+use crate::{schema, up};
+
+/// Stands the whole backend up on this machine from template.yaml.
+#[derive(Debug, Parser)]
+#[command(name = "local", version)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start every store, door and event source, and stop them all on Ctrl-C.
+    ///
+    /// Ports: AppSync 4000 (TLS 4443), HTTP API 4001, WebSocket API 4002, Lambda Invoke API 4003, RDS Data API
+    /// 4004, OpenChargeMap stand-in
+    /// 4005, ministack 4566, PostgreSQL 25432, Redis 26379, MongoDB 27099; --port-base moves them all.
+    /// All addresses are printed, and written to <data>/stack.json once everything answers.
+    Up(Box<UpArgs>),
+    /// Start everything, run a program against it, stop everything; ends with the program's status.
+    ///
+    /// The program finds the stack by EV_STACK, the path of stack.json.
+    Run(Box<RunArgs>),
+    /// Join the GraphQL files into the one schema that the template deploys.
+    Schema(SchemaArgs),
+}
+
+/// `local up`.
+#[derive(Debug, Args)]
+pub(crate) struct UpArgs {
+    /// The template to stand up.
+    #[arg(long, env = "LOCAL_TEMPLATE", default_value = "template.yaml")]
+    pub(crate) template: PathBuf,
+    /// The folder of the functions' binaries (target/local after a build with `--profile local`).
+    #[arg(long, env = "LOCAL_BIN_DIR", default_value = "target/debug")]
+    pub(crate) bin_dir: PathBuf,
+    /// Where databases, keys and logs are kept.
+    #[arg(long, env = "LOCAL_DATA", default_value = ".local/data")]
+    pub(crate) data: PathBuf,
+    /// Where `venv/bin/ministack` and the MongoDB stand-in `tools/bin/secantusd-rs` are.
+    #[arg(long, env = "LOCAL_TOOLS", default_value = ".local")]
+    pub(crate) tools: PathBuf,
+    /// Send every invocation to this Invoke endpoint (`cargo lambda watch`, `sam local start-lambda`) instead of
+    /// running the binaries.
+    #[arg(long, env = "LOCAL_INVOKE_ENDPOINT", value_name = "URL")]
+    pub(crate) invoke_endpoint: Option<Url>,
+    /// Use eleven consecutive ports from this one on instead of the fixed ones.
+    #[arg(long, env = "LOCAL_PORT_BASE", value_name = "PORT", value_parser = clap::value_parser!(u16).range(1024..=65_500))]
+    pub(crate) port_base: Option<u16>,
+    /// The stack's name, the prefix of every name in it.
+    #[arg(long, env = "LOCAL_STACK_NAME", default_value = "ev")]
+    pub(crate) stack_name: String,
+    /// The AWS region to pretend to be.
+    #[arg(long, env = "LOCAL_REGION", default_value = "eu-central-1")]
+    pub(crate) region: String,
+    /// Where OpenChargeMap's `/poi` is; a local server of recorded data in tests and in the demo.
+    #[arg(long, env = "OCM_BASE_URL", default_value = "https://api.openchargemap.io/v3")]
+    pub(crate) ocm_url: Url,
+    /// Run this program on a port of the stack and take it for OpenChargeMap (`target/local/ocm-server`).
+    #[arg(long, env = "LOCAL_OCM_SERVER", value_name = "PROGRAM", conflicts_with = "ocm_url")]
+    pub(crate) ocm_server: Option<PathBuf>,
+    /// The key for it.
+    #[arg(long, env = "OCM_API_KEY", default_value = "local", hide_env_values = true)]
+    pub(crate) ocm_key: String,
+    /// Template parameters, over the ones that stand for the foundation.
+    #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = parameter)]
+    pub(crate) parameters: Vec<(String, String)>,
+    /// Let PostgreSQL lose data when the machine stops (faster; for tests).
+    #[arg(long, env = "LOCAL_NO_FSYNC")]
+    pub(crate) no_fsync: bool,
+    /// Print warnings and the table of addresses only, no functions' logs.
+    #[arg(long, short, env = "LOCAL_QUIET")]
+    pub(crate) quiet: bool,
+}
+
+impl UpArgs {
+    pub(crate) fn ports(&self) -> Ports {
+        self.port_base.map_or_else(Ports::fixed, Ports::from_base)
+    }
+}
+
+/// `local run`.
+#[derive(Debug, Args)]
+struct RunArgs {
+    #[command(flatten)]
+    up: UpArgs,
+    /// The program and its arguments.
+    #[arg(last = true, required = true)]
+    program: Vec<OsString>,
+}
+
+/// `local schema`.
+#[derive(Debug, Args)]
+struct SchemaArgs {
+    /// The folder of `*.graphql` files.
+    #[arg(long, default_value = "graphql")]
+    from: PathBuf,
+    /// The joined file.
+    #[arg(long, default_value = "target/schema.graphql")]
+    to: PathBuf,
+}
+
+fn parameter(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("must be NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+/// Runs the command and tells what went wrong, on standard error, in words for the person at the terminal.
+pub async fn run(cli: Cli) -> ExitCode {
+    let result = match cli.command {
+        Command::Up(args) => {
+            log_to_stderr(args.quiet);
+            up::up(*args, None).await
+        }
+        Command::Run(args) => {
+            log_to_stderr(args.up.quiet);
+            up::up(args.up, Some(args.program)).await
+        }
+        Command::Schema(args) => {
+            schema::join(&args.from, &args.to).map(|()| ExitCode::SUCCESS).map_err(up::Problem::from)
+        }
+    };
+    match result {
+        Ok(status) => status,
+        Err(problem) => {
+            eprintln!("local: {problem}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn log_to_stderr(quiet: bool) {
+    let level = if quiet { "warn" } else { "info" };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .compact()
+        .init();
+}

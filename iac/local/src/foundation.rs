@@ -1,0 +1,117 @@
+//! What the CDK foundation gives the template on AWS, as it is on this machine: the template's parameters,
+//! and the secrets behind them. The names are those of the foundation's outputs.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use crate::keys::SigningKey;
+
+/// What the table depends on.
+pub(crate) struct Foundation {
+    pub(crate) region: String,
+    pub(crate) account: String,
+    pub(crate) redis_url: String,
+    pub(crate) mongo_uri: String,
+    pub(crate) ocm_url: String,
+    pub(crate) ocm_key: String,
+    pub(crate) signing_key: SigningKey,
+}
+
+/// A secret to put into Secrets Manager.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Secret {
+    pub(crate) name: &'static str,
+    pub(crate) value: String,
+}
+
+/// The database that migrations and functions use.
+pub(crate) const DATABASE: &str = "ev";
+/// Who they are in it.
+pub(crate) const DATABASE_USER: &str = "ev";
+
+const DATABASE_SECRET: &str = "ev/database";
+const MONGO_SECRET: &str = "ev/mongo";
+const OCM_SECRET: &str = "ev/openchargemap";
+const SIGNING_SECRET: &str = "ev/token-signing";
+const VERIFYING_SECRET: &str = "ev/token-verifying";
+
+impl Foundation {
+    /// Template parameter to value.
+    pub(crate) fn parameters(&self) -> BTreeMap<String, String> {
+        let a_year_ahead = chrono::Utc::now() + chrono::Duration::days(364);
+        let table = [
+            ("ApiKeyExpires", a_year_ahead.timestamp().to_string()),
+            ("ClusterArn", self.cluster_arn()),
+            ("DatabaseName", DATABASE.to_owned()),
+            ("DatabaseSecretArn", self.database_secret_arn()),
+            ("FunctionSecurityGroupId", "sg-00000000000000001".to_owned()),
+            // Off where drivers are; on where the people are who build the app.
+            ("Introspection", "ENABLED".to_owned()),
+            ("JwtSigningSecretArn", self.secret_arn(SIGNING_SECRET)),
+            ("JwtVerifyingSecretArn", self.secret_arn(VERIFYING_SECRET)),
+            ("MongoSecretArn", self.secret_arn(MONGO_SECRET)),
+            ("OcmSecretArn", self.secret_arn(OCM_SECRET)),
+            ("PrivateSubnetIds", "subnet-00000000000000001,subnet-00000000000000002".to_owned()),
+            ("RedisUrl", self.redis_url.clone()),
+        ];
+        table.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
+    /// The secrets whose ARNs the parameters hold.
+    pub(crate) fn secrets(&self) -> Vec<Secret> {
+        let SigningKey { kid, private_pem, public_pem } = &self.signing_key;
+        let table = [
+            (DATABASE_SECRET, json!({"username": DATABASE_USER, "password": ""})),
+            (MONGO_SECRET, json!({"uri": self.mongo_uri, "database": DATABASE})),
+            (OCM_SECRET, json!({"key": self.ocm_key, "url": self.ocm_url})),
+            (SIGNING_SECRET, json!({"kid": kid, "privateKey": private_pem})),
+            (VERIFYING_SECRET, json!({"keys": [{"kid": kid, "publicKey": public_pem}]})),
+        ];
+        table.into_iter().map(|(name, value)| Secret { name, value: value.to_string() }).collect()
+    }
+
+    /// What the Data API calls the database cluster.
+    pub(crate) fn cluster_arn(&self) -> String {
+        format!("arn:aws:rds:{}:{}:cluster:{DATABASE}", self.region, self.account)
+    }
+
+    /// What the Data API takes as the cluster's credentials.
+    pub(crate) fn database_secret_arn(&self) -> String {
+        self.secret_arn(DATABASE_SECRET)
+    }
+
+    /// A partial ARN, without the six characters that Secrets Manager adds: it accepts those too, and which
+    /// characters the emulator adds is not known before it runs.
+    fn secret_arn(&self, name: &str) -> String {
+        format!("arn:aws:secretsmanager:{}:{}:secret:{name}", self.region, self.account)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+
+    #[test]
+    fn every_secret_parameter_finds_exactly_one_secret() {
+        let signing_key =
+            SigningKey { kid: "k".into(), private_pem: "private".into(), public_pem: "public".into() };
+        let foundation = Foundation {
+            region: "eu-central-1".into(),
+            account: "000000000000".into(),
+            redis_url: "redis://127.0.0.1:1".into(),
+            mongo_uri: "mongodb://127.0.0.1:2".into(),
+            ocm_url: "http://127.0.0.1:3".into(),
+            ocm_key: "key".into(),
+            signing_key,
+        };
+        let secrets = foundation.secrets();
+        for (name, arn) in foundation.parameters().iter().filter(|(name, _)| name.ends_with("SecretArn")) {
+            let secret = arn.split(":secret:").nth(1).unwrap();
+            // The emulator finds a partial ARN by its beginning.
+            let found = secrets.iter().filter(|other| other.name.starts_with(secret)).count();
+            assert_eq!(found, 1, "{name}");
+        }
+    }
+}

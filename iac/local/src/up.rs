@@ -1,0 +1,329 @@
+//! `local up`: everything in the order it needs, then a wait, then everything in the reverse order.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use appsync::CertificateError;
+use bytes::Bytes;
+use lambda_host::{Host, HostError, Invoke, Options};
+use local_template::{Endpoints, LoadOptions, Stack, TemplateError};
+use rds_data::Cluster;
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::process::Command;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use crate::addresses::{Addresses, StackFile};
+use crate::cli::UpArgs;
+use crate::doors::{self, Definitions, Doors, Listeners};
+use crate::event_sources::EventSourceError;
+use crate::failed_events;
+use crate::foundation::{DATABASE, Foundation};
+use crate::keys::{self, KeyError};
+use crate::lock::{self, LockError};
+use crate::ports::{PortTaken, here};
+use crate::resources::{self, Plan, ResourceError};
+use crate::schema::{self, SchemaError};
+use crate::stores::{self, Places, Settings, StoreError, Stores, process};
+
+/// ministack's account, and that of every ARN here.
+const ACCOUNT: &str = "000000000000";
+
+/// How long a program under `local run` has to end by itself.
+const STOP_WITHIN: Duration = Duration::from_secs(5);
+
+/// Why the stack is not up.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub(crate) enum Problem {
+    Lock(#[from] LockError),
+    Port(#[from] PortTaken),
+    Schema(#[from] SchemaError),
+    Template(#[from] TemplateError),
+    Key(#[from] KeyError),
+    Store(#[from] StoreError),
+    Resource(#[from] ResourceError),
+    Host(#[from] HostError),
+    Certificate(#[from] CertificateError),
+    EventSource(#[from] EventSourceError),
+    Io(#[from] std::io::Error),
+    #[error("{0} cannot be run: {1}")]
+    Program(String, std::io::Error),
+    #[error("the migrations failed: {0}")]
+    Migration(String),
+}
+
+/// Runs the stack until a signal, until one of its stores ends, or until `program` does, whose status it then gives.
+pub(crate) async fn up(args: UpArgs, program: Option<Vec<OsString>>) -> Result<ExitCode, Problem> {
+    let began = Instant::now();
+    let _lock = lock::take(&args.data)?;
+    let data = args.data.canonicalize()?;
+    let stopping = stop_on_signals(data.clone())?;
+    StackFile::remove(&data);
+    process::stop_leftovers(&data).await;
+
+    let plan = Blueprint::read(&args, data.clone())?;
+    let doors = Listeners::open(&plan.settings.ports)?;
+    plan.settings.check_ports()?;
+
+    let starting = Stores::start(&plan.places, &plan.settings);
+    let (stores, mut processes) = tokio::select! {
+        stores = starting => stores?,
+        () = stopping.cancelled() => return Ok(ExitCode::SUCCESS),
+    };
+    info!("the stores are up after {} ms", began.elapsed().as_millis());
+
+    let halting = stopping.child_token();
+    let serving = serve(&args, program, plan, &stores, doors, began, &halting);
+    tokio::pin!(serving);
+    let served = tokio::select! {
+        served = &mut serving => served,
+        death = processes.died() => {
+            halting.cancel();
+            serving.await.and(Err(death.into()))
+        }
+    };
+    StackFile::remove(&data);
+    processes.stop().await;
+    info!("stopped");
+    served
+}
+
+/// Everything that is known before anything runs, so that a mistake in it starts nothing.
+struct Blueprint {
+    places: Places,
+    settings: Settings,
+    foundation: Foundation,
+    stack: Stack,
+    resources: Plan,
+    definitions: Definitions,
+}
+
+impl Blueprint {
+    fn read(args: &UpArgs, data: PathBuf) -> Result<Self, Problem> {
+        let root = args.template.parent().filter(|path| !path.as_os_str().is_empty());
+        let root = root.unwrap_or(Path::new(".")).canonicalize()?;
+        if root.join("graphql").is_dir() {
+            schema::join(&root.join("graphql"), &root.join("target/schema.graphql"))?;
+        }
+        let ports = args.ports();
+        let settings = Settings {
+            ports,
+            region: args.region.clone(),
+            no_fsync: args.no_fsync,
+            mongo_uri: std::env::var("MONGODB_URI").ok().filter(|uri| !uri.is_empty()),
+            ocm_server: args.ocm_server.clone(),
+        };
+        let ocm_url = settings.ocm_url().unwrap_or_else(|| args.ocm_url.to_string());
+        let foundation = Foundation {
+            region: args.region.clone(),
+            account: ACCOUNT.to_owned(),
+            redis_url: settings.redis_url(),
+            mongo_uri: settings.mongo_uri(),
+            ocm_url: ocm_url.trim_end_matches('/').to_owned(),
+            ocm_key: args.ocm_key.clone(),
+            signing_key: keys::signing_key(&data)?,
+        };
+        let mut parameters = foundation.parameters();
+        parameters.extend(args.parameters.iter().cloned());
+        let options = LoadOptions {
+            stack_name: args.stack_name.clone(),
+            region: args.region.clone(),
+            account: ACCOUNT.to_owned(),
+            parameters,
+            endpoints: Endpoints {
+                aws: format!("http://{}", here(ports.ministack)),
+                graphql: format!("http://{}", here(ports.appsync)),
+                http_api: format!("http://{}", here(ports.http_api)),
+                websocket_api: format!("http://{}", here(ports.websocket_api)),
+            },
+        };
+        let stack = Stack::load(&args.template, &options)?;
+        let resources = Plan::read(&stack)?;
+        let definitions = Definitions::read(&stack, &root)?;
+        let places = Places { data, tools: args.tools.clone() };
+        Ok(Self { places, settings, foundation, stack, resources, definitions })
+    }
+}
+
+/// Opens the doors on running stores, waits, and closes them again.
+async fn serve(
+    args: &UpArgs,
+    program: Option<Vec<OsString>>,
+    plan: Blueprint,
+    stores: &Stores,
+    listeners: Listeners,
+    began: Instant,
+    stopping: &CancellationToken,
+) -> Result<ExitCode, Problem> {
+    let Blueprint { settings, foundation, stack, resources: plan, places, definitions } = plan;
+    let sdk = resources::sdk_config(&stores.ministack.url, &settings.region);
+    let options = Options {
+        on_failure: failed_events::sink(&sdk),
+        extra_env: doors::function_environment(&settings.ports),
+        forward: args.invoke_endpoint.clone(),
+        ..Options::new(&args.bin_dir)
+    };
+    let host = Host::from_stack(&stack, options).await?;
+    if args.invoke_endpoint.is_none() {
+        warn_of_missing_binaries(&host, &args.bin_dir);
+    }
+    let secret_arn = foundation.database_secret_arn();
+    let cluster = (foundation.cluster_arn(), Cluster { secret_arn, database: DATABASE.to_owned() });
+    let database = stores::postgres_config(settings.ports.postgres);
+    let mut doors = Doors::open(listeners, definitions, Arc::clone(&host), database, cluster, &places.data)?;
+
+    let secrets = foundation.secrets();
+    let opened = tokio::select! {
+        opened = async {
+            // Migrations need the database alone.
+            let resources = async { Ok(plan.create(&sdk, &secrets).await?) };
+            tokio::try_join!(resources, migrate(&host, &stack))?;
+            doors.start_sources(&stack, &sdk).await?;
+            let file = StackFile {
+                pid: std::process::id(),
+                stack_name: stack.name.clone(),
+                region: args.region.clone(),
+                account: ACCOUNT.to_owned(),
+                started_in_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+                addresses: Addresses::of(&settings.ports),
+                api_key: api_key(&stack),
+                certificate: doors.authority.clone(),
+                stores: stores.clone(),
+                resources: physical_ids(&stack),
+                outputs: stack.outputs.clone(),
+            };
+            file.write(&places.data)?;
+            println!("{file}");
+            Ok(())
+        } => opened,
+        () = stopping.cancelled() => Ok(()),
+    };
+    let ended = match (opened, program) {
+        (Err(problem), _) => Err(problem),
+        (Ok(()), Some(program)) if !stopping.is_cancelled() => run(&program, &places.data, stopping).await,
+        (Ok(()), _) => {
+            stopping.cancelled().await;
+            Ok(ExitCode::SUCCESS)
+        }
+    };
+    info!("stopping");
+    doors.close().await;
+    ended
+}
+
+/// Runs `program` against the open stack. A Ctrl-C at the terminal reaches it, too; a stop by other means is passed on.
+async fn run(program: &[OsString], data: &Path, stopping: &CancellationToken) -> Result<ExitCode, Problem> {
+    let Some((name, arguments)) = program.split_first() else { return Ok(ExitCode::SUCCESS) };
+    let failed = |error: std::io::Error| Problem::Program(name.to_string_lossy().into_owned(), error);
+    let mut child = Command::new(name)
+        .args(arguments)
+        .env("EV_STACK", data.join("stack.json"))
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(failed)?;
+    tokio::select! {
+        status = child.wait() => {
+            let code = status.map_err(failed)?.code().and_then(|code| u8::try_from(code).ok());
+            Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
+        }
+        () = stopping.cancelled() => {
+            if let Some(pid) = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw) {
+                // It may have ended at this very moment.
+                let _ = kill_process(pid, Signal::TERM);
+            }
+            let _ = tokio::time::timeout(STOP_WITHIN, child.wait()).await;
+            Ok(ExitCode::from(130))
+        }
+    }
+}
+
+fn api_key(stack: &Stack) -> Option<String> {
+    let key = stack.resources.values().find(|resource| resource.kind == "AWS::AppSync::ApiKey")?;
+    key.attributes.get("ApiKey").cloned()
+}
+
+fn physical_ids(stack: &Stack) -> BTreeMap<String, String> {
+    let resources = stack.resources.values();
+    resources.map(|resource| (resource.logical_id.clone(), resource.physical_id.clone())).collect()
+}
+
+/// They may be built while the stack is up: each is started by its first invocation.
+fn warn_of_missing_binaries(host: &Host, folder: &Path) {
+    let missing = host.functions().filter(|function| !function.binary.is_file());
+    let mut missing: Vec<&str> = missing.map(|function| function.logical_id.as_str()).collect();
+    missing.sort_unstable();
+    if !missing.is_empty() {
+        let (folder, missing) = (folder.display(), missing.join(", "));
+        tracing::warn!("not built yet in {folder} (`cargo build`, or another --bin-dir): {missing}");
+    }
+}
+
+/// Invokes the function that brings the database up to date, as a deployment does.
+async fn migrate(host: &Host, stack: &Stack) -> Result<(), Problem> {
+    let is_migrate = |path: &str| Path::new(path).file_name().is_some_and(|name| name == "migrate");
+    let function = stack.resources.values().find(|resource| {
+        resource.kind == "AWS::Serverless::Function"
+            && resource.properties["CodeUri"].as_str().is_some_and(is_migrate)
+    });
+    let Some(function) = function else {
+        tracing::warn!("the template has no migrate function");
+        return Ok(());
+    };
+    let invoked = host.invoke(&function.physical_id, Bytes::from_static(b"{}")).await;
+    let outcome = invoked.map_err(|error| Problem::Migration(error.to_string()))?;
+    match outcome.function_error {
+        None => Ok(()),
+        Some(_) => Err(Problem::Migration(String::from_utf8_lossy(&outcome.payload).into_owned())),
+    }
+}
+
+/// Cancelled by the first SIGINT or SIGTERM; the second kills everything and ends this process.
+fn stop_on_signals(data: PathBuf) -> std::io::Result<CancellationToken> {
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let stopping = CancellationToken::new();
+    let token = stopping.clone();
+    tokio::spawn(async move {
+        for first in [true, false] {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            if first {
+                token.cancel();
+            }
+        }
+        process::kill_all(&data);
+        StackFile::remove(&data);
+        std::process::exit(130);
+    });
+    Ok(stopping)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: UpArgs,
+    }
+
+    #[test]
+    fn the_projects_template_is_understood_whole() {
+        let data = tempfile::tempdir().unwrap();
+        let template = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../template.yaml");
+        let Line { args } = Line::parse_from(["up", "--template", template.to_str().unwrap()]);
+        let blueprint = Blueprint::read(&args, data.path().to_owned()).unwrap();
+        assert!(blueprint.stack.resources.contains_key("Migrate"));
+    }
+}

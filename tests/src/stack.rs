@@ -1,0 +1,151 @@
+//! The running stack: its addresses, as `local` wrote them down, and what an engineer may look at behind the doors.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::Value;
+use tokio_postgres::NoTls;
+
+use crate::Result;
+use crate::graphql::{Auth, Client};
+
+/// Where everything listens.
+#[derive(Debug, Clone)]
+pub struct Stack {
+    /// The app's endpoint.
+    pub graphql_url: String,
+    /// The same over TLS, for clients that insist.
+    pub graphql_tls_url: String,
+    /// Where the certificate of that is.
+    pub certificate: String,
+    /// Where the app subscribes.
+    pub realtime_url: String,
+    /// For calls without a login.
+    pub api_key: String,
+    /// The HTTP API.
+    pub http_url: String,
+    /// Where a charger dials; its identity follows.
+    pub ocpp_url: String,
+    /// Lambda's Invoke API.
+    pub lambda_url: String,
+    /// Queues, tables, bus and secrets.
+    pub aws_url: String,
+    /// Of PostgreSQL.
+    pub postgres_url: String,
+    /// Of Redis.
+    pub redis_url: String,
+    /// `MongoDB …`, or which stand-in.
+    pub mongo_kind: String,
+    /// From the command to the table of addresses.
+    pub started_in: Duration,
+    /// Of the functions, by logical id.
+    pub resources: BTreeMap<String, String>,
+}
+
+/// `stack.json`, as far as it is read here.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct StackFile {
+    started_in_ms: u64,
+    addresses: Addresses,
+    api_key: Option<String>,
+    certificate: Option<String>,
+    stores: Stores,
+    resources: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Addresses {
+    graphql: String,
+    graphql_tls: String,
+    realtime: String,
+    http_api: String,
+    ocpp: String,
+    lambda: String,
+    aws: String,
+}
+
+#[derive(Deserialize)]
+struct Stores {
+    postgres: Store,
+    redis: Store,
+    mongo: Store,
+}
+
+#[derive(Deserialize)]
+struct Store {
+    kind: String,
+    url: String,
+}
+
+impl Stack {
+    /// The repository's root.
+    pub fn root() -> PathBuf {
+        PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+    }
+
+    /// The stack that `EV_STACK` names, or the one of `make up`.
+    pub fn running() -> Result<Self> {
+        let path = std::env::var_os("EV_STACK")
+            .map_or_else(|| Self::root().join(".local/data/stack.json"), PathBuf::from);
+        let text = std::fs::read_to_string(&path).map_err(|error| {
+            format!("no stack is up ({}: {error}): run this under `local run`", path.display())
+        })?;
+        let StackFile { started_in_ms, addresses, api_key, certificate, stores, resources } =
+            serde_json::from_str(&text)?;
+        Ok(Self {
+            graphql_url: addresses.graphql,
+            graphql_tls_url: addresses.graphql_tls,
+            certificate: certificate.unwrap_or_default(),
+            realtime_url: addresses.realtime,
+            api_key: api_key.unwrap_or_default(),
+            http_url: addresses.http_api,
+            ocpp_url: addresses.ocpp,
+            lambda_url: addresses.lambda,
+            aws_url: addresses.aws,
+            postgres_url: stores.postgres.url,
+            redis_url: stores.redis.url,
+            mongo_kind: stores.mongo.kind,
+            started_in: Duration::from_millis(started_in_ms),
+            resources,
+        })
+    }
+
+    /// GraphQL with the API key alone.
+    pub fn public(&self) -> Client {
+        Client::new(&self.graphql_url, Auth::ApiKey(self.api_key.clone()))
+    }
+
+    /// Where the function of a binary is invoked: its logical id is the binary's name in camel case.
+    pub fn invoke_url(&self, binary: &str) -> Result<String> {
+        let capital = |part: &str| part[..1].to_uppercase() + &part[1..];
+        let id: String = binary.split('-').map(capital).collect();
+        let name = self.resources.get(&id).ok_or_else(|| format!("the stack has no function {id}"))?;
+        Ok(format!("{}/2015-03-31/functions/{name}/invocations", self.lambda_url))
+    }
+
+    /// Invokes a function as an administrator; an error it reports is an error here.
+    pub async fn invoke(&self, binary: &str, payload: &Value) -> Result<Value> {
+        let url = self.invoke_url(binary)?;
+        let response = reqwest::Client::new().post(url).json(payload).send().await?;
+        let failed =
+            response.headers().contains_key("x-amz-function-error") || !response.status().is_success();
+        let answer: Value = response.json().await?;
+        if failed { Err(format!("{binary}: {answer}").into()) } else { Ok(answer) }
+    }
+
+    /// A look into the database, behind every door.
+    pub async fn sql(&self, query: &str) -> Result<Vec<tokio_postgres::Row>> {
+        let (client, connection) = tokio_postgres::connect(&self.postgres_url, NoTls).await?;
+        tokio::spawn(connection);
+        Ok(client.query(query, &[]).await?)
+    }
+
+    /// A count out of the database.
+    pub async fn count(&self, query: &str) -> Result<i64> {
+        Ok(self.sql(query).await?.first().ok_or("no row")?.try_get(0)?)
+    }
+}
