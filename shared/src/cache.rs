@@ -29,11 +29,12 @@ pub struct Cache {
 impl Cache {
     /// From `REDIS_URL`; does not connect yet.
     pub fn from_env() -> Result<Self, MissingSetting> {
-        Ok(Self {
-            url: setting("REDIS_URL")?,
-            connection: Mutex::new(None),
-            resting_until: AtomicI64::new(0),
-        })
+        Ok(Self::new(setting("REDIS_URL")?))
+    }
+
+    /// At `url`, `redis://` or `rediss://`; does not connect yet.
+    pub fn new(url: String) -> Self {
+        Self { url, connection: Mutex::new(None), resting_until: AtomicI64::new(0) }
     }
 
     /// The value under `key`; none when there is none, when it is not a `T`, or when Redis is gone.

@@ -9,7 +9,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use tracing::{Instrument, error, info_span, warn};
 
-use crate::{Envelope, Event, Failure, start_tracing};
+use crate::event::read_payload;
+use crate::{Envelope, Events, Failure, start_tracing};
 
 /// The event as EventBridge delivers it: ours is the `detail`.
 #[derive(Deserialize)]
@@ -20,7 +21,7 @@ struct Delivery {
 /// Runs `handler` for each message of each batch. The handler must be idempotent: delivery is at least once.
 pub async fn consumer<P, H>(handler: H) -> Result<(), lambda_runtime::Error>
 where
-    P: Event,
+    P: Events,
     H: AsyncFn(Envelope<P>) -> Result<(), Failure>,
 {
     start_tracing();
@@ -32,7 +33,7 @@ where
     .await
 }
 
-async fn batch<P: Event, H>(handler: &H, event: SqsEvent) -> SqsBatchResponse
+async fn batch<P: Events, H>(handler: &H, event: SqsEvent) -> SqsBatchResponse
 where
     H: AsyncFn(Envelope<P>) -> Result<(), Failure>,
 {
@@ -43,7 +44,7 @@ where
             Ok(envelope) => {
                 let span = info_span!(
                     "consumer",
-                    event_type = P::TYPE,
+                    event_type = envelope.event_type,
                     event_id = %envelope.event_id,
                     correlation_id = %envelope.correlation_id,
                 );
@@ -65,14 +66,72 @@ where
     response
 }
 
-fn parse<P: Event>(message: &SqsMessage) -> Result<Envelope<P>, Failure> {
+fn parse<P: Events>(message: &SqsMessage) -> Result<Envelope<P>, Failure> {
     let body = message.body.as_deref().unwrap_or_default();
     let delivery: Delivery =
         serde_json::from_str(body).map_err(|error| Failure::invalid("body", error.to_string()))?;
-    let envelope: Envelope<P> = serde_path_to_error::deserialize(delivery.detail)
-        .map_err(|error| Failure::invalid(error.path().to_string(), error.inner().to_string()))?;
-    if envelope.event_type != P::TYPE {
-        return Err(Failure::invalid("eventType", format!("is not {}", P::TYPE)));
+    let envelope: Envelope<Value> = read_payload(delivery.detail)?;
+    envelope.map(|event_type, fields| {
+        let unexpected =
+            || Err(Failure::invalid("eventType", format!("{event_type} is not for this consumer")));
+        P::read(event_type, fields).unwrap_or_else(unexpected)
+    })
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used)]
+mod tests {
+    use std::cell::RefCell;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::Event;
+
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Ended {
+        energy_kwh: u32,
     }
-    Ok(envelope)
+
+    impl Event for Ended {
+        const TYPE: &'static str = "SESSION_ENDED";
+    }
+
+    fn message(id: &str, event_type: &str, fields: &Value) -> SqsMessage {
+        let mut detail = json!({
+            "eventId": "018f0000-0000-7000-8000-000000000001",
+            "eventType": event_type,
+            "version": 1,
+            "timestamp": "2026-02-21T14:31:00Z",
+            "source": "session-service",
+            "correlationId": "018f0000-0000-7000-8000-000000000002",
+        });
+        detail.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        let mut message = SqsMessage::default();
+        message.message_id = Some(id.into());
+        message.body = Some(json!({ "detail-type": event_type, "detail": detail }).to_string());
+        message
+    }
+
+    #[tokio::test]
+    async fn each_message_fails_alone() {
+        let seen = RefCell::new(Vec::new());
+        let mut event = SqsEvent::default();
+        event.records = vec![
+            message("good", "SESSION_ENDED", &json!({ "energyKwh": 7 })),
+            message("bad field", "SESSION_ENDED", &json!({ "energyKwh": "much" })),
+            message("bad type", "SESSION_STARTED", &json!({ "energyKwh": 7 })),
+            message("refused", "SESSION_ENDED", &json!({ "energyKwh": 0 })),
+        ];
+        let handler = async |event: Envelope<Ended>| {
+            seen.borrow_mut().push(event.payload.energy_kwh);
+            if event.payload.energy_kwh == 0 { Err(Failure::Unavailable("the database")) } else { Ok(()) }
+        };
+        let response = batch(&handler, event).await;
+        let failed: Vec<_> =
+            response.batch_item_failures.iter().map(|item| item.item_identifier.as_str()).collect();
+        assert_eq!(failed, ["bad field", "bad type", "refused"]);
+        assert_eq!(*seen.borrow(), [7, 0]);
+    }
 }

@@ -90,14 +90,20 @@ impl Statement {
 }
 
 impl Database {
+    /// A database by the cluster's and its secret's ARN and its own name.
+    pub fn new(
+        client: Client,
+        cluster_arn: impl Into<String>,
+        secret_arn: impl Into<String>,
+        name: impl Into<String>,
+    ) -> Self {
+        Self { client, cluster_arn: cluster_arn.into(), secret_arn: secret_arn.into(), name: name.into() }
+    }
+
     /// From `CLUSTER_ARN`, `DATABASE_SECRET_ARN` and `DATABASE_NAME`.
     pub fn from_env(config: &SdkConfig) -> Result<Self, MissingSetting> {
-        Ok(Self {
-            client: Client::new(config),
-            cluster_arn: setting("CLUSTER_ARN")?,
-            secret_arn: setting("DATABASE_SECRET_ARN")?,
-            name: setting("DATABASE_NAME")?,
-        })
+        let (cluster, secret) = (setting("CLUSTER_ARN")?, setting("DATABASE_SECRET_ARN")?);
+        Ok(Self::new(Client::new(config), cluster, secret, setting("DATABASE_NAME")?))
     }
 
     /// Every row's first column, read as `T`.
@@ -111,32 +117,26 @@ impl Database {
         Ok(self.rows(statement).await?.into_iter().next())
     }
 
-    /// Runs the text of a migration: many statements, no parameters, no rows.
-    pub async fn run_script(&self, sql: &str) -> Result<(), DatabaseError> {
-        self.execute(sql, Vec::new()).await.map(drop)
-    }
-
     async fn execute(&self, sql: &str, parameters: Vec<SqlParameter>) -> Result<Vec<String>, DatabaseError> {
-        let output = self
+        let call = self
             .client
             .execute_statement()
             .resource_arn(&self.cluster_arn)
             .secret_arn(&self.secret_arn)
             .database(&self.name)
             .sql(sql)
-            .set_parameters(Some(parameters))
-            .send()
-            .await
-            .map_err(|error| {
-                let cause = DisplayErrorContext(&error).to_string();
-                match error.into_service_error() {
-                    ExecuteStatementError::DatabaseErrorException(error) => {
-                        rejected(error.message.unwrap_or_default())
-                    }
-                    error if is_refusal(&error) => DatabaseError::Refused(cause),
-                    _ => DatabaseError::Unavailable(cause),
+            .set_parameters(Some(parameters));
+        // On the heap: the SDK's futures nest so deeply that a handler around them overflows the compiler's limits.
+        let output = Box::pin(call.send()).await.map_err(|error| {
+            let cause = DisplayErrorContext(&error).to_string();
+            match error.into_service_error() {
+                ExecuteStatementError::DatabaseErrorException(error) => {
+                    rejected(error.message.unwrap_or_default())
                 }
-            })?;
+                error if is_refusal(&error) => DatabaseError::Refused(cause),
+                _ => DatabaseError::Unavailable(cause),
+            }
+        })?;
         let first_column = |row: Vec<Field>| match row.into_iter().next() {
             Some(Field::StringValue(text)) => text,
             _ => "null".to_owned(),

@@ -3,13 +3,33 @@
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use crate::{CorrelationId, EventId, Timestamp};
+use crate::{CorrelationId, EventId, Failure, Timestamp};
 
-/// A payload that a consumer understands.
+/// The payload of one type of event.
 pub trait Event: DeserializeOwned {
     /// Its `eventType`, `SESSION_ENDED`.
     const TYPE: &'static str;
+}
+
+/// What one consumer understands: a payload, or an enum of them whose `read` chooses by `eventType`.
+pub trait Events: Sized {
+    /// The payload of an event of `event_type`, out of the fields beside the envelope's; none for a type that this
+    /// consumer was never meant to get.
+    fn read(event_type: &str, fields: Value) -> Option<Result<Self, Failure>>;
+}
+
+impl<P: Event> Events for P {
+    fn read(event_type: &str, fields: Value) -> Option<Result<Self, Failure>> {
+        (event_type == P::TYPE).then(|| read_payload(fields))
+    }
+}
+
+/// A payload out of its fields, or the invalid field.
+pub fn read_payload<P: DeserializeOwned>(fields: Value) -> Result<P, Failure> {
+    serde_path_to_error::deserialize(fields)
+        .map_err(|error| Failure::invalid(error.path().to_string(), error.inner().to_string()))
 }
 
 /// One event: who says what happened when, and the payload beside it (flat, in the seeds' field names).
@@ -31,4 +51,13 @@ pub struct Envelope<P> {
     /// The domain's own fields.
     #[serde(flatten)]
     pub payload: P,
+}
+
+impl<P> Envelope<P> {
+    /// The same event with its payload read further.
+    pub fn map<Q>(self, read: impl FnOnce(&str, P) -> Result<Q, Failure>) -> Result<Envelope<Q>, Failure> {
+        let Self { event_id, event_type, version, timestamp, source, correlation_id, payload } = self;
+        let payload = read(&event_type, payload)?;
+        Ok(Envelope { event_id, event_type, version, timestamp, source, correlation_id, payload })
+    }
 }

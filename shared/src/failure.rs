@@ -35,6 +35,12 @@ pub enum Failure {
         /// For people.
         message: Cow<'static, str>,
     },
+    /// Too many attempts: the same request may be sent again after a while.
+    #[error("too many attempts, try again in {retry_after_seconds} s")]
+    Limited {
+        /// How long to wait, at least 1.
+        retry_after_seconds: u32,
+    },
     /// Something we depend on does not answer: try again later.
     #[error("{0} is unavailable, try again")]
     Unavailable(&'static str),
@@ -61,7 +67,7 @@ impl Failure {
 
     /// Whether the same request may succeed later, unchanged.
     pub fn retryable(&self) -> bool {
-        matches!(self, Self::Unavailable(_) | Self::Fault(_))
+        matches!(self, Self::Limited { .. } | Self::Unavailable(_) | Self::Fault(_))
     }
 
     /// The GraphQL `errorType`: the variant's name.
@@ -72,6 +78,7 @@ impl Failure {
             Self::Forbidden(_) => "Forbidden",
             Self::NotFound(_) => "NotFound",
             Self::Conflict { .. } => "Conflict",
+            Self::Limited { .. } => "Limited",
             Self::Unavailable(_) => "Unavailable",
             Self::Fault(_) => "Fault",
         }
@@ -82,6 +89,7 @@ impl Failure {
         let error_info = match self {
             Self::Invalid { field, .. } => json!({ "field": field }),
             Self::Conflict { code, .. } => json!({ "code": code }),
+            Self::Limited { retry_after_seconds } => json!({ "retryAfter": retry_after_seconds }),
             _ => Value::Null,
         };
         ResolverError { error_type: self.error_type(), error_message: self.to_string(), error_info }

@@ -32,14 +32,24 @@ struct Written<T> {
     events: Option<Vec<Value>>,
 }
 
+/// How one round of the relay went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Relayed {
+    /// Events that were due.
+    pub found: usize,
+    /// Those of them that the bus took.
+    pub published: usize,
+}
+
 impl Outbox {
+    /// The database, and the bus of that name.
+    pub fn new(database: Database, bus: Client, bus_name: impl Into<String>) -> Self {
+        Self { database, bus, bus_name: bus_name.into() }
+    }
+
     /// From `EVENT_BUS_NAME` and the settings of [`Database::from_env`].
     pub fn from_env(config: &SdkConfig) -> Result<Self, MissingSetting> {
-        Ok(Self {
-            database: Database::from_env(config)?,
-            bus: Client::new(config),
-            bus_name: setting("EVENT_BUS_NAME")?,
-        })
+        Ok(Self::new(Database::from_env(config)?, Client::new(config), setting("EVENT_BUS_NAME")?))
     }
 
     /// The database, for reads and for writes that nobody needs to hear of.
@@ -55,9 +65,8 @@ impl Outbox {
         Ok(Some(written.outcome))
     }
 
-    /// Publishes up to `limit` events that are still unpublished `after_seconds` after their write, oldest first,
-    /// and tells how many it took up.
-    pub async fn relay(&self, after_seconds: i64, limit: i64) -> Result<usize, DatabaseError> {
+    /// Publishes up to `limit` events that are still unpublished `after_seconds` after their write, oldest first.
+    pub async fn relay(&self, after_seconds: i64, limit: i64) -> Result<Relayed, DatabaseError> {
         let unpublished = Statement::new(
             "SELECT payload FROM outbox
              WHERE published_at IS NULL AND created_at <= now() - make_interval(secs => :after::float8)
@@ -65,18 +74,19 @@ impl Outbox {
         );
         let unpublished = unpublished.bind("after", after_seconds).bind("limit", limit);
         let events: Vec<Value> = self.database.rows(unpublished).await?;
-        let count = events.len();
-        self.publish(events).await;
-        Ok(count)
+        let found = events.len();
+        Ok(Relayed { found, published: self.publish(events).await })
     }
 
-    async fn publish(&self, events: Vec<Value>) {
+    /// Publishes and marks; tells how many the bus took.
+    async fn publish(&self, events: Vec<Value>) -> usize {
         let mut published = Vec::with_capacity(events.len());
         for batch in events.chunks(BATCH) {
             published.extend(self.put(batch).await);
         }
-        if published.is_empty() {
-            return;
+        let count = published.len();
+        if count == 0 {
+            return 0;
         }
         let mark = Statement::new(
             "UPDATE outbox SET published_at = now()
@@ -85,12 +95,13 @@ impl Outbox {
         if let Err(error) = self.database.rows::<Value>(mark.bind("ids", Value::from(published))).await {
             warn!(cause = %error, "published events stay unmarked: the relay will publish them again");
         }
+        count
     }
 
     /// The ids of those the bus took.
     async fn put(&self, events: &[Value]) -> Vec<Value> {
         let (ids, entries): (Vec<_>, Vec<_>) = events.iter().filter_map(|event| self.entry(event)).unzip();
-        match self.bus.put_events().set_entries(Some(entries)).send().await {
+        match Box::pin(self.bus.put_events().set_entries(Some(entries)).send()).await {
             Ok(answer) => {
                 let taken =
                     ids.into_iter().zip(answer.entries()).filter(|(_, entry)| entry.error_code().is_none());

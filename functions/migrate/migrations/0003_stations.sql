@@ -15,11 +15,12 @@ CREATE TABLE IF NOT EXISTS stations (
     usage_type       text,
     usage_cost       text,
     number_of_points integer,
-    attribution      text,
+    attribution      text,                   -- the data provider and its licence; mirrored stations only
     last_verified    timestamptz,
     updated_at       timestamptz NOT NULL,
     CONSTRAINT stations_ocm_id_key UNIQUE (ocm_id)
 );
+CREATE INDEX IF NOT EXISTS stations_place ON stations (latitude, longitude);
 
 CREATE TABLE IF NOT EXISTS connections (
     id         uuid PRIMARY KEY,
@@ -28,17 +29,86 @@ CREATE TABLE IF NOT EXISTS connections (
     type       text NOT NULL,
     level      integer,
     power_kw   double precision CHECK (power_kw >= 0),
-    quantity   integer NOT NULL CHECK (quantity >= 0),
-    CONSTRAINT connections_position_key UNIQUE (station_id, position)
+    quantity   integer NOT NULL CHECK (quantity >= 0)
 );
+CREATE INDEX IF NOT EXISTS connections_station ON connections (station_id, position);
 
--- How far the mirror's synchronisation has come, so that a broken run resumes.
+-- Writes mirrored stations with their connections, keyed by ocm_id, and tells each one's id and whether it is new or
+-- became different. A station's updated_at moves only then, so that the same input twice changes nothing.
+CREATE OR REPLACE FUNCTION upsert_mirrored_stations(mirrored jsonb, moment timestamptz) RETURNS SETOF jsonb
+LANGUAGE plpgsql AS $$
+DECLARE
+    changed_ids uuid[];
+    touched_ids uuid[];
+BEGIN
+    WITH upserted AS (
+        INSERT INTO stations AS s (id, ocm_id, name, address_line, town, state, country, latitude, longitude, status,
+                                   operator, usage_type, usage_cost, number_of_points, attribution, last_verified, updated_at)
+        SELECT gen_random_uuid(), m.ocm_id, m.name, m.address_line, m.town, m.state, m.country, m.latitude, m.longitude,
+               m.status, m.operator, m.usage_type, m.usage_cost, m.number_of_points, m.attribution, m.last_verified, moment
+        FROM jsonb_to_recordset(mirrored) AS m (
+            ocm_id integer, name text, address_line text, town text, state text, country text, latitude float8,
+            longitude float8, status text, operator text, usage_type text, usage_cost text, number_of_points integer,
+            attribution text, last_verified timestamptz)
+        ON CONFLICT (ocm_id) DO UPDATE SET
+            name = excluded.name, address_line = excluded.address_line, town = excluded.town, state = excluded.state,
+            country = excluded.country, latitude = excluded.latitude, longitude = excluded.longitude,
+            status = excluded.status, operator = excluded.operator, usage_type = excluded.usage_type,
+            usage_cost = excluded.usage_cost, number_of_points = excluded.number_of_points,
+            attribution = excluded.attribution, last_verified = excluded.last_verified, updated_at = excluded.updated_at
+        WHERE (s.name, s.address_line, s.town, s.state, s.country, s.latitude, s.longitude, s.status, s.operator,
+               s.usage_type, s.usage_cost, s.number_of_points, s.attribution, s.last_verified)
+              IS DISTINCT FROM
+              (excluded.name, excluded.address_line, excluded.town, excluded.state, excluded.country, excluded.latitude,
+               excluded.longitude, excluded.status, excluded.operator, excluded.usage_type, excluded.usage_cost,
+               excluded.number_of_points, excluded.attribution, excluded.last_verified)
+        RETURNING id)
+    SELECT coalesce(array_agg(id), '{}') INTO changed_ids FROM upserted;
+
+    WITH wanted AS MATERIALIZED (
+        SELECT c.id, s.id AS station_id, listed.position, c.type, c.level, c.power_kw, c.quantity
+        FROM jsonb_to_recordset(mirrored) AS m (ocm_id integer, connections jsonb)
+        JOIN stations s ON s.ocm_id = m.ocm_id
+        CROSS JOIN LATERAL jsonb_array_elements(m.connections) WITH ORDINALITY AS listed (connection, position)
+        CROSS JOIN LATERAL jsonb_to_record(listed.connection)
+            AS c (id uuid, type text, level integer, power_kw float8, quantity integer)
+    ), gone AS (
+        DELETE FROM connections c
+        USING stations s, jsonb_to_recordset(mirrored) AS m (ocm_id integer)
+        WHERE s.ocm_id = m.ocm_id AND c.station_id = s.id AND c.id NOT IN (SELECT id FROM wanted)
+        RETURNING c.station_id
+    ), upserted AS (
+        INSERT INTO connections AS c (id, station_id, position, type, level, power_kw, quantity)
+        SELECT id, station_id, position, type, level, power_kw, quantity FROM wanted
+        ON CONFLICT (id) DO UPDATE SET
+            position = excluded.position, type = excluded.type, level = excluded.level, power_kw = excluded.power_kw,
+            quantity = excluded.quantity
+        WHERE (c.position, c.type, c.level, c.power_kw, c.quantity)
+              IS DISTINCT FROM (excluded.position, excluded.type, excluded.level, excluded.power_kw, excluded.quantity)
+        RETURNING c.station_id
+    )
+    SELECT coalesce(array_agg(DISTINCT station_id), '{}') INTO touched_ids
+    FROM (SELECT station_id FROM gone UNION ALL SELECT station_id FROM upserted) AS touched;
+
+    UPDATE stations SET updated_at = moment WHERE id = ANY (touched_ids) AND id <> ALL (changed_ids);
+
+    RETURN QUERY
+    SELECT jsonb_build_object('id', s.id, 'ocmId', s.ocm_id, 'changed', s.id = ANY (changed_ids || touched_ids))
+    FROM stations s
+    WHERE s.ocm_id IN (SELECT m.ocm_id FROM jsonb_to_recordset(mirrored) AS m (ocm_id integer));
+END;
+$$;
+
+-- How far the mirror's synchronisation has come, so that a run cut off continues where it was.
 CREATE TABLE IF NOT EXISTS ocm_sync (
     id             boolean PRIMARY KEY DEFAULT true CHECK (id),
-    modified_since timestamptz,              -- the next increment asks from here; none: everything
-    greater_than_id bigint,                  -- within a run: the page after this id
+    modified_since timestamptz,              -- all before is mirrored; none: nothing yet
+    run_id         uuid,                     -- of the run under way; none between runs
     run_started_at timestamptz,
-    processed      bigint NOT NULL DEFAULT 0,
+    run_full       boolean NOT NULL DEFAULT true,
+    run_since      timestamptz,              -- the run's next page begins here
+    run_edge       jsonb NOT NULL DEFAULT '[]',   -- OCM ids at that moment which are done
+    processed      bigint NOT NULL DEFAULT 0,     -- by the run under way, or the last one
     updated        bigint NOT NULL DEFAULT 0,
     failed         bigint NOT NULL DEFAULT 0
 );
@@ -57,10 +127,20 @@ CREATE TABLE IF NOT EXISTS chargers (
     firmware        text,
     booted_at       timestamptz,
     last_seen_at    timestamptz,
+    connection_id   text,                    -- the open socket's, as far as we know
+    connected_at    timestamptz,
+    disconnected_at timestamptz,
     created_at      timestamptz NOT NULL,
     CONSTRAINT chargers_charge_point_id_key UNIQUE (charge_point_id)
 );
 CREATE INDEX IF NOT EXISTS chargers_station ON chargers (station_id);
+
+-- Whether the charger can be asked for something. A socket lives two hours at most; an older one is dead, even if
+-- nobody told us.
+CREATE OR REPLACE FUNCTION charger_is_online(charger chargers, moment timestamptz) RETURNS boolean
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT charger.connection_id IS NOT NULL AND charger.connected_at > moment - interval '135 minutes'
+$$;
 
 CREATE TABLE IF NOT EXISTS connectors (
     id               uuid PRIMARY KEY,

@@ -1,25 +1,29 @@
--- Charging sessions, and the facts that chargers report of their transactions (seeds 000 §4, 004; DESIGN §5).
+-- Charging sessions as drivers and operators move them (seeds 000 §4, 004; DESIGN §5). What chargers report of them
+-- is in 0005.
 
 -- Ids are UUIDv7, so a range of ids is a range of time: the partition key and the primary key are one.
 CREATE TABLE IF NOT EXISTS sessions (
-    id             uuid PRIMARY KEY,
-    user_id        uuid NOT NULL REFERENCES users,
-    station_id     uuid NOT NULL REFERENCES stations,
-    connector_id   uuid NOT NULL REFERENCES connectors,
-    status         text NOT NULL
-                   CHECK (status IN ('STARTING', 'IN_PROGRESS', 'STOPPING', 'COMPLETED', 'FAILED', 'CANCELLED')),
-    start_time     timestamptz,              -- by the charger's clock
-    end_time       timestamptz,
-    energy_kwh     numeric(12, 4) NOT NULL DEFAULT 0 CHECK (energy_kwh >= 0),
-    cost           numeric(14, 4),           -- what was billed
-    currency       char(3),
-    reason         text,
-    correlation_id uuid NOT NULL,
-    created_at     timestamptz NOT NULL,
-    updated_at     timestamptz NOT NULL
+    id                uuid PRIMARY KEY,
+    user_id           uuid NOT NULL REFERENCES users,
+    station_id        uuid NOT NULL REFERENCES stations,
+    connector_id      uuid NOT NULL REFERENCES connectors,
+    status            text NOT NULL
+                      CHECK (status IN ('STARTING', 'IN_PROGRESS', 'STOPPING', 'COMPLETED', 'FAILED', 'CANCELLED')),
+    start_time        timestamptz,           -- by the charger's clock
+    end_time          timestamptz,
+    energy_kwh        numeric(12, 4) NOT NULL DEFAULT 0 CHECK (energy_kwh >= 0),
+    cost              numeric(14, 4),        -- what was billed
+    currency          char(3),
+    reason            text,
+    remote_start_id   integer NOT NULL,      -- by which an OCPP 2.0.1 charger names the request it begins with
+    stop_requested_at timestamptz,           -- when the charger was last asked to stop
+    correlation_id    uuid NOT NULL,
+    created_at        timestamptz NOT NULL,
+    updated_at        timestamptz NOT NULL
 ) PARTITION BY RANGE (id);
 CREATE INDEX IF NOT EXISTS sessions_user ON sessions (user_id, id DESC);
 CREATE INDEX IF NOT EXISTS sessions_station ON sessions (station_id, id DESC);
+CREATE INDEX IF NOT EXISTS sessions_connector ON sessions (connector_id, id DESC);
 CREATE TABLE IF NOT EXISTS sessions_default PARTITION OF sessions DEFAULT;
 
 -- The smallest UUIDv7 of a moment.
@@ -70,3 +74,201 @@ CREATE OR REPLACE VIEW charging_sessions AS
 SELECT id, user_id, station_id, connector_id, status, start_time AS started_at, end_time AS ended_at, energy_kwh,
        cost AS cost_amount, currency, created_at, updated_at
 FROM sessions;
+
+-- A session as its owner sees it.
+CREATE OR REPLACE FUNCTION session_document(session sessions) RETURNS jsonb
+LANGUAGE sql STABLE AS $$
+    SELECT jsonb_build_object(
+        'id', session.id,
+        'userId', session.user_id,
+        'stationId', session.station_id,
+        'connectorId', session.connector_id,
+        'status', session.status,
+        'startTime', rfc3339(session.start_time),
+        'endTime', rfc3339(session.end_time),
+        'energyKWh', trim_scale(session.energy_kwh)::text,
+        'cost', CASE WHEN session.cost IS NOT NULL THEN
+            jsonb_build_object('amount', session.cost::text, 'currency', session.currency)
+        END,
+        'reason', session.reason,
+        'createdAt', rfc3339(session.created_at),
+        'updatedAt', rfc3339(session.updated_at)
+    )
+$$;
+
+-- What every event of a session says of it.
+CREATE OR REPLACE FUNCTION session_fields(session sessions) RETURNS jsonb
+LANGUAGE sql STABLE AS $$
+    SELECT jsonb_build_object(
+        'sessionId', session.id,
+        'userId', session.user_id,
+        'stationId', session.station_id,
+        'connectorId', session.connector_id,
+        'chargerId', (SELECT charger_id FROM connectors WHERE id = session.connector_id),
+        'status', session.status,
+        'energyKwh', trim_scale(session.energy_kwh),
+        'startedAt', rfc3339(session.start_time),
+        'reason', session.reason
+    )
+$$;
+
+-- Puts a session into another state and tells of it; one that is over leaves its connector. SESSION_STARTED and
+-- SESSION_ENDED, which come from the charger's facts alone, are 0005's.
+CREATE OR REPLACE FUNCTION move_session(moved uuid, to_status text, why text, moment timestamptz) RETURNS jsonb
+LANGUAGE plpgsql AS $$
+DECLARE
+    session sessions;
+BEGIN
+    UPDATE sessions
+    SET status = to_status, reason = COALESCE(why, reason), updated_at = GREATEST(updated_at, moment),
+        stop_requested_at = CASE WHEN to_status = 'STOPPING' THEN moment ELSE stop_requested_at END
+    WHERE id = moved
+    RETURNING * INTO session;
+    IF to_status IN ('FAILED', 'CANCELLED') THEN
+        DELETE FROM open_sessions WHERE session_id = moved;
+    END IF;
+    RETURN emit('SESSION_UPDATED', 1, 'session-service', session.correlation_id, moment, session_fields(session));
+END;
+$$;
+
+-- Why a connector cannot begin a session now; none when it can.
+CREATE OR REPLACE FUNCTION connector_refusal(wanted uuid, moment timestamptz) RETURNS text
+LANGUAGE sql STABLE AS $$
+    SELECT CASE
+        WHEN EXISTS (SELECT FROM open_sessions WHERE connector_id = connector.id) THEN 'CONNECTOR_BUSY'
+        WHEN charger.registration <> 'ACCEPTED' OR NOT charger_is_online(charger, moment) THEN 'CHARGER_OFFLINE'
+        WHEN connector.status IN ('CHARGING', 'SUSPENDED', 'RESERVED') THEN 'CONNECTOR_BUSY'
+        WHEN connector.status IN ('FAULTED', 'UNAVAILABLE') THEN 'CONNECTOR_UNAVAILABLE'
+    END
+    FROM connectors AS connector JOIN chargers AS charger ON charger.id = connector.charger_id
+    WHERE connector.id = wanted
+$$;
+
+-- Takes a connector for a driver: the session begins as STARTING, and the event makes the charger be asked.
+CREATE OR REPLACE FUNCTION start_session(
+    new_session uuid, driver uuid, at_station uuid, at_connector uuid, request_key text, asked jsonb,
+    correlation uuid, moment timestamptz
+) RETURNS jsonb
+LANGUAGE plpgsql AS $$
+DECLARE
+    session sessions;
+    earlier session_requests;
+    candidate uuid;
+    chosen uuid;
+    refusal text;
+    refusals text[] := '{}';
+BEGIN
+    -- One request of a driver at a time: repeats with one key, and the limit, must not race.
+    PERFORM FROM users WHERE id = driver FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        RETURN jsonb_build_object('outcome', jsonb_build_object('refusal', 'NO_USER'));
+    END IF;
+
+    SELECT * INTO earlier FROM session_requests WHERE user_id = driver AND idempotency_key = request_key;
+    IF FOUND AND earlier.request <> asked THEN
+        RETURN jsonb_build_object('outcome', jsonb_build_object('refusal', 'IDEMPOTENCY_KEY_REUSED'));
+    ELSIF FOUND THEN
+        SELECT * INTO session FROM sessions WHERE id = earlier.session_id;
+        RETURN jsonb_build_object('outcome', jsonb_build_object('session', session_document(session)));
+    END IF;
+
+    IF NOT EXISTS (SELECT FROM stations WHERE id = at_station) THEN
+        refusal := 'NO_STATION';
+    ELSIF NOT EXISTS (SELECT FROM connectors WHERE station_id = at_station) THEN
+        refusal := 'STATION_NOT_CONTROLLED';
+    ELSIF at_connector IS NOT NULL
+        AND NOT EXISTS (SELECT FROM connectors WHERE id = at_connector AND station_id = at_station) THEN
+        refusal := 'NO_CONNECTOR';
+    ELSIF (SELECT count(*) FROM open_sessions WHERE user_id = driver) >= 3 THEN
+        refusal := 'TOO_MANY_SESSIONS';
+    END IF;
+    IF refusal IS NOT NULL THEN
+        RETURN jsonb_build_object('outcome', jsonb_build_object('refusal', refusal));
+    END IF;
+
+    FOR candidate IN
+        SELECT connectors.id FROM connectors JOIN chargers ON chargers.id = connectors.charger_id
+        WHERE connectors.station_id = at_station AND (at_connector IS NULL OR connectors.id = at_connector)
+        ORDER BY chargers.charge_point_id, connectors.connector_number
+    LOOP
+        refusal := connector_refusal(candidate, moment);
+        IF refusal IS NULL THEN
+            -- Asked again under the connector's lock: another driver may have come first.
+            PERFORM FROM connectors WHERE id = candidate FOR UPDATE;
+            refusal := connector_refusal(candidate, moment);
+        END IF;
+        IF refusal IS NULL THEN
+            chosen := candidate;
+            EXIT;
+        END IF;
+        refusals := refusals || refusal;
+    END LOOP;
+    IF chosen IS NULL THEN
+        -- Of several, the one that passes soonest.
+        refusal := CASE
+            WHEN 'CONNECTOR_BUSY' = ANY (refusals) THEN 'CONNECTOR_BUSY'
+            WHEN 'CONNECTOR_UNAVAILABLE' = ANY (refusals) THEN 'CONNECTOR_UNAVAILABLE'
+            ELSE 'CHARGER_OFFLINE'
+        END;
+        RETURN jsonb_build_object('outcome', jsonb_build_object('refusal', refusal));
+    END IF;
+
+    INSERT INTO sessions (id, user_id, station_id, connector_id, status, remote_start_id, correlation_id,
+                          created_at, updated_at)
+    VALUES (new_session, driver, at_station, chosen, 'STARTING', random_positive_integer(), correlation, moment, moment)
+    RETURNING * INTO session;
+    INSERT INTO open_sessions (connector_id, session_id, user_id) VALUES (chosen, new_session, driver);
+    IF request_key IS NOT NULL THEN
+        INSERT INTO session_requests (user_id, idempotency_key, session_id, request)
+        VALUES (driver, request_key, new_session, asked);
+    END IF;
+    RETURN jsonb_build_object(
+        'outcome', jsonb_build_object('session', session_document(session)),
+        'events', jsonb_build_array(
+            emit('SESSION_UPDATED', 1, 'session-service', correlation, moment, session_fields(session))
+        )
+    );
+END;
+$$;
+
+-- Ends a session: at once when the charger has not begun, else by asking the charger. `driver` is none for an
+-- operator. No row when there is no such session of the driver's.
+CREATE OR REPLACE FUNCTION end_session(ended uuid, driver uuid, moment timestamptz) RETURNS SETOF jsonb
+LANGUAGE plpgsql AS $$
+DECLARE
+    session sessions;
+    event jsonb;
+BEGIN
+    SELECT * INTO session FROM sessions WHERE id = ended AND (driver IS NULL OR user_id = driver) FOR UPDATE;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    IF session.status = 'STARTING' THEN
+        event := move_session(ended, 'CANCELLED', CASE WHEN driver IS NULL THEN 'OPERATOR' ELSE 'DRIVER' END, moment);
+    ELSIF session.status = 'IN_PROGRESS' THEN
+        event := move_session(ended, 'STOPPING', NULL, moment);
+    END IF;
+    SELECT * INTO session FROM sessions WHERE id = ended;
+    RETURN NEXT jsonb_build_object('outcome', session_document(session))
+        || CASE WHEN event IS NULL THEN '{}' ELSE jsonb_build_object('events', jsonb_build_array(event)) END;
+END;
+$$;
+
+-- Gives up a session whose charger will not begin it. Nothing happens to one that is past STARTING.
+CREATE OR REPLACE FUNCTION fail_session(failed uuid, why text, moment timestamptz) RETURNS SETOF jsonb
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM FROM sessions WHERE id = failed AND status = 'STARTING' FOR UPDATE;
+    IF FOUND THEN
+        RETURN NEXT jsonb_build_object(
+            'outcome', true, 'events', jsonb_build_array(move_session(failed, 'FAILED', why, moment))
+        );
+    END IF;
+END;
+$$;
+
+-- From 1 to 2^31 - 1, from the strong source that UUIDs come from: nobody can guess the next.
+CREATE OR REPLACE FUNCTION random_positive_integer() RETURNS integer
+LANGUAGE sql VOLATILE AS $$
+    SELECT GREATEST(1, (('x' || left(gen_random_uuid()::text, 8))::bit(32)::bigint & 2147483647)::integer)
+$$;

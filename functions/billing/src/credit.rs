@@ -1,0 +1,225 @@
+//! Adding money to a wallet, by an operator's hand.
+
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+use shared::{Caller, Currency, Database, Failure, Money, Role, Timestamp, UserId};
+use uuid::Uuid;
+
+use crate::store;
+
+/// The most that one credit adds, in whole units of any currency.
+const MAX_CREDIT: u32 = 10_000;
+
+/// Arguments of `Mutation.creditWallet`.
+#[derive(Debug, Deserialize)]
+pub struct CreditWallet {
+    input: Input,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Input {
+    user_id: UserId,
+    amount: Amount,
+    currency: Currency,
+    reason: Reason,
+    idempotency_key: IdempotencyKey,
+}
+
+/// Above zero, up to [`MAX_CREDIT`]; digits with at most one point, as text.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(try_from = "String")]
+struct Amount(Decimal);
+
+impl TryFrom<String> for Amount {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let is_plain = text.len() <= 12
+            && text.bytes().all(|c| c.is_ascii_digit() || c == b'.')
+            && text.starts_with(|c: char| c.is_ascii_digit())
+            && text.ends_with(|c: char| c.is_ascii_digit());
+        match Decimal::from_str_exact(&text) {
+            Ok(amount) if is_plain && amount > Decimal::ZERO && amount <= Decimal::from(MAX_CREDIT) => {
+                Ok(Self(amount))
+            }
+            _ => Err("must be a decimal above 0 and up to 10000, such as 50.00"),
+        }
+    }
+}
+
+/// 1 to 200 characters, none of them control characters.
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "String")]
+struct Reason(String);
+
+impl TryFrom<String> for Reason {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let reason = text.trim();
+        if (1..=200).contains(&reason.chars().count()) && !reason.chars().any(char::is_control) {
+            Ok(Self(reason.to_owned()))
+        } else {
+            Err("must have 1 to 200 characters and no control characters")
+        }
+    }
+}
+
+/// 1 to 64 visible ASCII characters.
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "String")]
+struct IdempotencyKey(String);
+
+impl TryFrom<String> for IdempotencyKey {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        if (1..=64).contains(&text.len()) && text.bytes().all(|c| c.is_ascii_graphic()) {
+            Ok(Self(text))
+        } else {
+            Err("must have 1 to 64 visible ASCII characters")
+        }
+    }
+}
+
+/// GraphQL `WalletEntry`.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WalletEntry {
+    /// Its id.
+    pub id: Uuid,
+    /// Whose wallet.
+    pub user_id: UserId,
+    /// What was added.
+    #[serde(serialize_with = "store::to_the_smallest_coin")]
+    pub amount: Money,
+    /// The wallet after it.
+    #[serde(serialize_with = "store::to_the_smallest_coin")]
+    pub balance: Money,
+    /// Why.
+    pub reason: String,
+    /// When.
+    pub created_at: Timestamp,
+}
+
+/// What to write.
+pub(crate) struct Credit<'a> {
+    pub(crate) entry: Uuid,
+    pub(crate) user: UserId,
+    pub(crate) money: Money,
+    pub(crate) reason: &'a str,
+    pub(crate) operator: UserId,
+    pub(crate) idempotency_key: &'a str,
+}
+
+/// What came of it.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "result", rename_all = "SCREAMING_SNAKE_CASE")]
+pub(crate) enum CreditOutcome {
+    Credited {
+        entry: WalletEntry,
+    },
+    /// The same request came before; its entry.
+    Repeated {
+        entry: WalletEntry,
+    },
+    NoUser,
+    CurrencyMismatch,
+    KeyReused,
+}
+
+/// Adds money to a driver's wallet, once for each of the operator's keys.
+pub async fn credit(
+    database: &Database,
+    caller: &Caller,
+    CreditWallet { input }: CreditWallet,
+) -> Result<WalletEntry, Failure> {
+    let operator = caller.with_role(Role::Operator)?.id;
+    let money = input.money()?;
+    let credit = Credit {
+        entry: Uuid::now_v7(),
+        user: input.user_id,
+        money,
+        reason: &input.reason.0,
+        operator,
+        idempotency_key: &input.idempotency_key.0,
+    };
+    match store::credit(database, &credit, caller.at, caller.correlation_id).await? {
+        CreditOutcome::Credited { entry } | CreditOutcome::Repeated { entry } => Ok(entry),
+        CreditOutcome::NoUser => Err(Failure::NotFound("user")),
+        CreditOutcome::CurrencyMismatch => {
+            Err(Failure::conflict("CURRENCY_MISMATCH", "the wallet holds another currency"))
+        }
+        CreditOutcome::KeyReused => {
+            Err(Failure::conflict("IDEMPOTENCY_KEY_REUSED", "this key was used for another credit"))
+        }
+    }
+}
+
+impl Input {
+    fn money(&self) -> Result<Money, Failure> {
+        let digits = self.currency.minor_digits();
+        if self.amount.0.scale() > digits {
+            let message = format!("has more than the {digits} decimals of {}", self.currency);
+            return Err(Failure::invalid("input.amount", message));
+        }
+        Ok(Money::new(self.amount.0, self.currency))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use serde_json::json;
+
+    use super::*;
+
+    fn input(amount: &str, currency: &str) -> Result<Money, String> {
+        let arguments = json!({ "input": {
+            "userId": "0b1732fa-631a-4952-b6d6-2d586ed9dbf8", "amount": amount, "currency": currency,
+            "reason": "Goodwill", "idempotencyKey": "k1",
+        } });
+        let credit: CreditWallet = serde_json::from_value(arguments).map_err(|error| error.to_string())?;
+        credit.input.money().map_err(|failure| failure.to_string())
+    }
+
+    #[test]
+    fn an_amount_is_a_plain_decimal_with_the_coins_of_its_currency() {
+        assert_eq!(input("50.00", "EUR").unwrap().to_string(), "50.00 EUR");
+        assert_eq!(input("10000", "EUR").unwrap().to_string(), "10000 EUR");
+        assert_eq!(input("1.125", "KWD").unwrap().to_string(), "1.125 KWD");
+        for (amount, currency) in [
+            ("0", "EUR"),
+            ("0.00", "EUR"),
+            ("-5", "EUR"),
+            ("+5", "EUR"),
+            ("10000.01", "EUR"),
+            ("1.005", "EUR"),
+            ("1.5", "JPY"),
+            ("1e3", "EUR"),
+            ("1_000", "EUR"),
+            ("1,00", "EUR"),
+            (".5", "EUR"),
+            ("5.", "EUR"),
+            ("", "EUR"),
+            (" 5", "EUR"),
+            ("NaN", "EUR"),
+            ("٥", "EUR"),
+            ("0.0000000000001", "EUR"),
+            ("5", "eur"),
+            ("5", "EURO"),
+        ] {
+            assert!(input(amount, currency).is_err(), "{amount} {currency}");
+        }
+    }
+
+    #[test]
+    fn reasons_and_keys_are_bounded() {
+        assert!(Reason::try_from(" ".to_owned()).is_err());
+        assert!(Reason::try_from("x".repeat(201)).is_err());
+        assert!(IdempotencyKey::try_from(String::new()).is_err());
+        assert!(IdempotencyKey::try_from("k".repeat(65)).is_err());
+        assert!(IdempotencyKey::try_from("a b".to_owned()).is_err());
+    }
+}

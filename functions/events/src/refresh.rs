@@ -1,0 +1,124 @@
+//! What an event changes in the cache. Repeated, late and overtaken events leave it as the newest one says.
+
+use chrono::SecondsFormat;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use shared::{
+    Cache, ConnectorId, EnergyKwh, Envelope, Events, Failure, SessionId, StationId, Timestamp, UserId,
+    read_payload,
+};
+
+use crate::cached;
+
+/// The events that the cache follows.
+#[derive(Debug)]
+pub enum News {
+    /// `CONNECTOR_STATUS_CHANGED`.
+    Connector(ConnectorChanged),
+    /// `SESSION_STARTED`, `SESSION_UPDATED` or `SESSION_ENDED`.
+    Session(SessionChanged),
+    /// `OCM_SYNC_COMPLETED`: the mirror has new stations.
+    Mirror,
+}
+
+impl Events for News {
+    fn read(event_type: &str, fields: Value) -> Option<Result<Self, Failure>> {
+        Some(match event_type {
+            "CONNECTOR_STATUS_CHANGED" => read_payload(fields).map(Self::Connector),
+            "SESSION_STARTED" | "SESSION_UPDATED" | "SESSION_ENDED" => {
+                read_payload(fields).map(Self::Session)
+            }
+            "OCM_SYNC_COMPLETED" => Ok(Self::Mirror),
+            _ => return None,
+        })
+    }
+}
+
+/// A connector's new status.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConnectorChanged {
+    station_id: StationId,
+    connector_id: ConnectorId,
+    status: String,
+    error_code: Option<String>,
+    /// By the charger's clock, which is the order that counts.
+    at: Timestamp,
+}
+
+/// A session's new state.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionChanged {
+    session_id: SessionId,
+    user_id: UserId,
+    station_id: StationId,
+    connector_id: Option<ConnectorId>,
+    status: String,
+    energy_kwh: EnergyKwh,
+    started_at: Option<Timestamp>,
+    reason: Option<String>,
+}
+
+impl SessionChanged {
+    fn is_over(&self) -> bool {
+        matches!(self.status.as_str(), "COMPLETED" | "FAILED" | "CANCELLED")
+    }
+}
+
+/// Brings the cache up to date; fails when Redis is gone, so that the queue tries again.
+pub async fn refresh(cache: &Cache, event: Envelope<News>) -> Result<(), Failure> {
+    let told_at = event.timestamp.timestamp_millis();
+    match &event.payload {
+        News::Connector(change) => {
+            // Of two reports of one moment, the one taken in later counts.
+            let age = format!("{:015}.{told_at:015}", change.at.timestamp_millis());
+            let key = format!("station:{}:connectors:{}", change.station_id, change.connector_id);
+            let updated_at = change.at.to_rfc3339_opts(SecondsFormat::Millis, true);
+            let mut fields = vec![("status", change.status.as_str()), ("updatedAt", &updated_at)];
+            fields.extend(change.error_code.as_deref().map(|code| ("errorCode", code)));
+            cached::put_fields(cache, &key, &age, &fields).await?;
+            cached::forget(cache, &[format!("station:{}:detail", change.station_id)]).await
+        }
+        News::Session(change) => {
+            // Within one moment the end comes last, whatever arrives last.
+            let age = format!("{told_at:015}.{}", u8::from(change.is_over()));
+            let kept = (!change.is_over()).then_some(change);
+            cached::put(cache, &format!("session:{}", change.session_id), &age, kept).await
+        }
+        News::Mirror => cached::begin_generation(cache).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn each_followed_event_is_read_and_no_other() {
+        let connector = json!({
+            "stationId": "48f8fb15-814d-4e9d-97e1-d2caea2a162f",
+            "connectorId": "0b1732fa-631a-4952-b6d6-2d586ed9dbf8",
+            "connectorNumber": 1, "chargerId": "0b1732fa-631a-4952-b6d6-2d586ed9dbf9",
+            "status": "CHARGING", "previousStatus": "PREPARING", "errorCode": null, "at": "2026-02-21T13:33:00.000Z",
+        });
+        assert!(matches!(News::read("CONNECTOR_STATUS_CHANGED", connector), Some(Ok(News::Connector(_)))));
+        let session = json!({
+            "sessionId": "6fe27f6e-ff2d-4dda-9f86-3de70e1a4bbf", "userId": "0b1732fa-631a-4952-b6d6-2d586ed9dbf8",
+            "stationId": "48f8fb15-814d-4e9d-97e1-d2caea2a162f", "status": "COMPLETED", "energyKwh": 22.4,
+        });
+        for event_type in ["SESSION_STARTED", "SESSION_UPDATED", "SESSION_ENDED"] {
+            let Some(Ok(News::Session(change))) = News::read(event_type, session.clone()) else { panic!() };
+            assert!(change.is_over());
+        }
+        assert!(matches!(
+            News::read("OCM_SYNC_COMPLETED", json!({ "processed": 1 })),
+            Some(Ok(News::Mirror))
+        ));
+        assert!(News::read("USER_REGISTERED", json!({})).is_none());
+        assert!(matches!(News::read("SESSION_ENDED", json!({})), Some(Err(Failure::Invalid { .. }))));
+    }
+}

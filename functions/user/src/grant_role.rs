@@ -1,0 +1,53 @@
+//! Giving an account a role, by hand: an administrator with the right to invoke the function does it. The only way
+//! to the first operator.
+
+use serde::{Deserialize, Serialize};
+use shared::{CorrelationId, Database, Failure, Role, Timestamp, UserId};
+
+use crate::credentials::Email;
+use crate::store;
+
+/// The input.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GrantRole {
+    pub(crate) email: Email,
+    pub(crate) role: Role,
+    pub(crate) reason: Reason,
+}
+
+/// Why, for the audit log: 1 to 200 characters.
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct Reason(pub(crate) String);
+
+impl TryFrom<String> for Reason {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let reason = text.trim();
+        if (1..=200).contains(&reason.chars().count()) && !reason.chars().any(char::is_control) {
+            Ok(Self(reason.to_owned()))
+        } else {
+            Err("must have 1 to 200 characters and no control characters")
+        }
+    }
+}
+
+/// What the account may do now.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Grant {
+    /// Whose account it is.
+    pub user_id: UserId,
+    /// All its roles.
+    pub roles: Vec<Role>,
+    /// Whether this call changed them.
+    pub granted: bool,
+}
+
+/// Adds a role; an account that has it keeps it. Takes effect with the account's next access token.
+pub async fn grant_role(database: &Database, request: GrantRole, now: Timestamp) -> Result<Grant, Failure> {
+    let grant = store::grant_role(database, &request, now, CorrelationId::new()).await?;
+    grant.ok_or(Failure::NotFound("account"))
+}

@@ -1,0 +1,40 @@
+//! Staying logged in: a refresh token is spent for the next pair of tokens.
+
+use serde::Deserialize;
+use shared::{Caller, Database, Failure};
+use tracing::warn;
+
+use crate::refresh_token::RefreshToken;
+use crate::store::{self, Rotation};
+use crate::tokens::{TokenIssuer, Tokens};
+
+/// Arguments of `Mutation.refreshToken`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Refresh {
+    refresh_token: RefreshToken,
+}
+
+/// Trades a refresh token for new tokens. One that was spent before is either a lost answer asked for again, within
+/// seconds, or stolen: then nobody who holds a token of that login can use it any more.
+pub async fn refresh(
+    database: &Database,
+    issuer: &TokenIssuer,
+    caller: &Caller,
+    arguments: Refresh,
+) -> Result<Tokens, Failure> {
+    issuer.ready(caller.at).await?;
+    let fresh = RefreshToken::generate();
+    let rotation =
+        store::rotate(database, &arguments.refresh_token, &fresh, caller.at, caller.correlation_id).await?;
+    match rotation {
+        Rotation::Rotated { account } => issuer.issue(*account, fresh, caller.at).await,
+        Rotation::Reused => {
+            warn!("a spent refresh token came back: its login was ended");
+            Err(Failure::Unauthenticated("log in again"))
+        }
+        Rotation::Unknown | Rotation::Expired | Rotation::Revoked => {
+            Err(Failure::Unauthenticated("log in again"))
+        }
+    }
+}
