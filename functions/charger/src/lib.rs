@@ -1,1 +1,37 @@
-//! Placeholder
+//! Chargers: OCPP 1.6J and 2.0.1 over an API Gateway WebSocket, the commands sent to them, and their registration.
+//! Turns messages into facts; what a fact means for a session is `session`'s business and the database's.
+
+mod answer;
+mod calls;
+mod clock;
+mod command;
+mod connect;
+mod credentials;
+mod disconnect;
+mod dispatch;
+mod expire;
+mod frame;
+mod identity;
+mod message;
+mod meter;
+mod protocol;
+mod records;
+mod register;
+mod socket;
+mod store;
+
+pub use answer::{Answers, Kept};
+pub use calls::{Call, Calls, Enqueued, Outstanding, Overdue, Purpose, TIMEOUT};
+pub use command::{SessionUpdated, command};
+pub use connect::connect;
+pub use credentials::{PasswordHash, verify};
+pub use disconnect::disconnect;
+pub use dispatch::Desk;
+pub use expire::{ExpiryReport, ExpiryRequest, expire};
+pub use identity::{ChargePointId, ChargerId};
+pub use message::receive;
+pub use protocol::Protocol;
+pub use records::{Boot, Commanded, Expired, Records, Registered, Registration, StatusReport};
+pub use register::{Charger, RegisterRequest, register};
+pub use socket::{Connection, Connections, Posted, SocketAnswer, SocketEvent, Sockets};
+pub use store::{ApiSockets, CallTable, ConnectionTable, Registry};

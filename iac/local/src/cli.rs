@@ -70,8 +70,8 @@ pub(crate) struct UpArgs {
     /// Run this program on a port of the stack and take it for OpenChargeMap (`target/local/ocm-server`).
     #[arg(long, env = "LOCAL_OCM_SERVER", value_name = "PROGRAM", conflicts_with = "ocm_url")]
     pub(crate) ocm_server: Option<PathBuf>,
-    /// The key for it.
-    #[arg(long, env = "OCM_API_KEY", default_value = "local", hide_env_values = true)]
+    /// The key for it, a GUID; the stand-in takes any.
+    #[arg(long, env = "OCM_API_KEY", default_value = "00000000-0000-4000-8000-000000000000", hide_env_values = true)]
     pub(crate) ocm_key: String,
     /// Template parameters, over the ones that stand for the foundation.
     #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = parameter)]

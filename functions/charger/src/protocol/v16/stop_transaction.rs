@@ -1,0 +1,38 @@
+//! `StopTransaction`: always taken in, since a charger sends a refused one for ever; one that is not ours bills nobody.
+
+use ocpp_kit::v1_6::{StopTransactionRequest, StopTransactionResponse};
+use session::{Fact, FactKind};
+use shared::{Failure, SessionId};
+
+use super::id_tag_info;
+use crate::clock::charger_time;
+use crate::meter::{Register, readings_v16, whole};
+use crate::protocol::Message;
+
+pub(super) async fn handle(
+    message: &Message<'_>,
+    request: StopTransactionRequest,
+) -> Result<StopTransactionResponse, Failure> {
+    let Message { records, charger, received_at, correlation_id } = *message;
+    let sampled = request.transaction_data.unwrap_or_default();
+    let register = Register::of(whole(request.meter_stop, false).into_iter().chain(readings_v16(&sampled)));
+    let fact = Fact {
+        kind: FactKind::Stop,
+        at: charger_time(request.timestamp, received_at),
+        transaction_id: Some(request.transaction_id.to_string()),
+        start_key: None,
+        awaited: true,
+        seq_no: None,
+        connector_number: None,
+        id_tag: request.id_tag,
+        remote_start_id: None,
+        meter_start_wh: register.start,
+        meter_low_wh: register.low,
+        meter_high_wh: register.high,
+        reason: request.reason.map(|reason| reason.as_str().to_owned()),
+        connector_status: None,
+        new_session_id: SessionId::new(),
+    };
+    let reported = records.report(charger, &fact, correlation_id, received_at).await?;
+    Ok(StopTransactionResponse { id_tag_info: reported.tag_status.map(id_tag_info) })
+}

@@ -1,0 +1,237 @@
+//! Chargers in Aurora: one statement each, the writes being functions of migration 0005.
+
+use async_trait::async_trait;
+use aws_config::SdkConfig;
+use serde::Deserialize;
+use serde_json::Value;
+use session::{Fact, Reported};
+use shared::{
+    CorrelationId, Failure, MissingSetting, Outbox, SessionId, Statement, StationId, Timestamp, UserId,
+};
+
+use crate::{
+    Boot, ChargePointId, Charger, ChargerId, Commanded, Expired, PasswordHash, Protocol, Records, Registered,
+    Registration, StatusReport,
+};
+
+/// What one run of the expiry takes up of each kind.
+const EXPIRED_AT_MOST: i64 = 100;
+
+/// The chargers' side of the database.
+pub struct Registry {
+    outbox: Outbox,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum Registering {
+    Charger(Charger),
+    Refusal(Refusal),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+enum Refusal {
+    NoStation,
+    ChargePointIdTaken,
+}
+
+impl Registry {
+    /// From the settings of [`Outbox::from_env`].
+    pub fn from_env(config: &SdkConfig) -> Result<Self, MissingSetting> {
+        Ok(Self::new(Outbox::from_env(config)?))
+    }
+
+    /// The chargers behind this outbox.
+    pub fn new(outbox: Outbox) -> Self {
+        Self { outbox }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "each is one parameter of one statement")]
+    pub(crate) async fn register(
+        &self,
+        charge_point_id: &ChargePointId,
+        station: StationId,
+        hash: &PasswordHash,
+        connectors: Value,
+        operator: UserId,
+        correlation_id: CorrelationId,
+        at: Timestamp,
+    ) -> Result<Charger, Failure> {
+        let statement = Statement::new(
+            "SELECT register_charger(:id::uuid, :identity::text, :station::uuid, :hash::text, :connectors::jsonb,
+                                     :operator::uuid, :correlation::uuid, :now::timestamptz)",
+        )
+        .bind("id", ChargerId::new().uuid())
+        .bind("identity", charge_point_id.as_str())
+        .bind("station", station)
+        .bind("hash", hash.as_str())
+        .bind("connectors", connectors)
+        .bind("operator", operator)
+        .bind("correlation", correlation_id)
+        .bind("now", at);
+        let registering = self.outbox.write(statement).await?;
+        match registering.ok_or_else(|| Failure::fault("a registration without an answer"))? {
+            Registering::Charger(charger) => Ok(charger),
+            Registering::Refusal(Refusal::NoStation) => Err(Failure::NotFound("station")),
+            Registering::Refusal(Refusal::ChargePointIdTaken) => {
+                Err(Failure::conflict("CHARGE_POINT_ID_TAKEN", "another charger has this identity"))
+            }
+        }
+    }
+}
+
+#[async_trait(?Send)]
+impl Records for Registry {
+    async fn find(&self, id: &ChargePointId) -> Result<Option<Registered>, Failure> {
+        let statement = Statement::new(
+            "SELECT jsonb_build_object('id', id, 'passwordHash', password_hash, 'registration', registration)
+             FROM chargers WHERE charge_point_id = :identity::text",
+        );
+        Ok(self.outbox.database().row(statement.bind("identity", id.as_str())).await?)
+    }
+
+    async fn connected(
+        &self,
+        charger: ChargerId,
+        connection: &str,
+        protocol: Protocol,
+        at: Timestamp,
+    ) -> Result<(), Failure> {
+        let statement = Statement::new(
+            "SELECT charger_connected(:charger::uuid, :socket::text, :protocol::text, :correlation::uuid,
+                                      :now::timestamptz)",
+        )
+        .bind("charger", charger.uuid())
+        .bind("socket", connection)
+        .bind("protocol", protocol.subprotocol())
+        .bind("correlation", CorrelationId::new())
+        .bind("now", at);
+        self.outbox.write::<bool>(statement).await?;
+        Ok(())
+    }
+
+    async fn disconnected(&self, charger: ChargerId, connection: &str, at: Timestamp) -> Result<(), Failure> {
+        let statement = Statement::new(
+            "SELECT * FROM charger_disconnected(:charger::uuid, :socket::text, :correlation::uuid,
+                                                :now::timestamptz)",
+        )
+        .bind("charger", charger.uuid())
+        .bind("socket", connection)
+        .bind("correlation", CorrelationId::new())
+        .bind("now", at);
+        self.outbox.write::<bool>(statement).await?;
+        Ok(())
+    }
+
+    async fn booted(&self, charger: ChargerId, boot: &Boot, at: Timestamp) -> Result<Registration, Failure> {
+        let statement = Statement::new(
+            "UPDATE chargers
+             SET vendor = :vendor::text, model = :model::text, serial_number = :serial::text,
+                 firmware = :firmware::text, booted_at = :now::timestamptz, last_seen_at = :now::timestamptz
+             WHERE id = :charger::uuid
+             RETURNING to_jsonb(registration)",
+        )
+        .bind("vendor", boot.vendor.as_str())
+        .bind("model", boot.model.as_str())
+        .bind("serial", boot.serial_number.as_deref())
+        .bind("firmware", boot.firmware.as_deref())
+        .bind("charger", charger.uuid())
+        .bind("now", at);
+        // A charger that was removed meanwhile takes no part any more.
+        Ok(self.outbox.database().row(statement).await?.unwrap_or(Registration::Rejected))
+    }
+
+    async fn seen(&self, charger: ChargerId, at: Timestamp) -> Result<(), Failure> {
+        let statement = Statement::new(
+            "UPDATE chargers SET last_seen_at = GREATEST(last_seen_at, :now::timestamptz)
+             WHERE id = :charger::uuid",
+        );
+        let statement = statement.bind("now", at).bind("charger", charger.uuid());
+        self.outbox.database().rows::<Value>(statement).await?;
+        Ok(())
+    }
+
+    async fn tag_is_known(&self, charger: ChargerId, id_tag: &str, at: Timestamp) -> Result<bool, Failure> {
+        let statement = Statement::new(
+            "WITH seen AS (
+                 UPDATE chargers SET last_seen_at = GREATEST(last_seen_at, :now::timestamptz)
+                 WHERE id = :charger::uuid
+             )
+             SELECT to_jsonb(EXISTS (SELECT FROM users WHERE lower(id_tag) = lower(:tag::text)))",
+        );
+        let statement = statement.bind("now", at).bind("charger", charger.uuid()).bind("tag", id_tag);
+        Ok(self.outbox.database().row(statement).await?.unwrap_or(false))
+    }
+
+    async fn status(
+        &self,
+        charger: ChargerId,
+        report: &StatusReport,
+        correlation_id: CorrelationId,
+        at: Timestamp,
+    ) -> Result<bool, Failure> {
+        let status = serde_json::to_value(report.status).map_err(Failure::fault)?;
+        let statement = Statement::new(
+            "SELECT report_status(:charger::uuid, :number::integer, :status::jsonb #>> '{}', :error::text,
+                                  :at::timestamptz, :correlation::uuid, :now::timestamptz)",
+        )
+        .bind("charger", charger.uuid())
+        .bind("number", i64::from(report.connector_number))
+        .bind("status", status)
+        .bind("error", report.error_code.as_deref())
+        .bind("at", report.at)
+        .bind("correlation", correlation_id)
+        .bind("now", at);
+        Ok(self.outbox.write(statement).await?.unwrap_or(false))
+    }
+
+    async fn report(
+        &self,
+        charger: ChargerId,
+        fact: &Fact,
+        correlation_id: CorrelationId,
+        at: Timestamp,
+    ) -> Result<Reported, Failure> {
+        session::report(&self.outbox, charger.uuid(), fact, correlation_id, at).await
+    }
+
+    async fn commanded(&self, session: SessionId, at: Timestamp) -> Result<Option<Commanded>, Failure> {
+        let statement = Statement::new(
+            "SELECT jsonb_build_object(
+                 'status', sessions.status,
+                 'chargePointId', chargers.charge_point_id,
+                 'protocol', chargers.protocol,
+                 'online', charger_is_online(chargers, :now::timestamptz),
+                 'connectorNumber', connectors.connector_number,
+                 'idTag', users.id_tag,
+                 'remoteStartId', sessions.remote_start_id,
+                 'transactionId', transactions.transaction_id
+             )
+             FROM sessions
+                 JOIN users ON users.id = sessions.user_id
+                 JOIN connectors ON connectors.id = sessions.connector_id
+                 JOIN chargers ON chargers.id = connectors.charger_id
+                 LEFT JOIN transactions ON transactions.session_id = sessions.id
+             WHERE sessions.id = :session::uuid",
+        );
+        let statement = statement.bind("now", at).bind("session", session);
+        Ok(self.outbox.database().row(statement).await?)
+    }
+
+    async fn fail(&self, session: SessionId, reason: &'static str, at: Timestamp) -> Result<(), Failure> {
+        let statement =
+            Statement::new("SELECT * FROM fail_session(:session::uuid, :reason::text, :now::timestamptz)");
+        let statement = statement.bind("session", session).bind("reason", reason).bind("now", at);
+        self.outbox.write::<bool>(statement).await?;
+        Ok(())
+    }
+
+    async fn expire(&self, at: Timestamp) -> Result<Expired, Failure> {
+        let statement =
+            Statement::new("SELECT expire_sessions(:most::integer, :correlation::uuid, :now::timestamptz)");
+        let statement =
+            statement.bind("most", EXPIRED_AT_MOST).bind("correlation", CorrelationId::new()).bind("now", at);
+        Ok(self.outbox.write(statement).await?.unwrap_or_default())
+    }
+}

@@ -1,0 +1,271 @@
+//! A real PostgreSQL with the migrations, behind the Data API's door: chargers talk, sessions follow.
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use aws_sdk_rdsdata::config::{BehaviorVersion, Credentials, Region};
+use axum::Json;
+use charger::{
+    ChargePointId, ChargerId, Connection, Connections, Desk, Protocol, Records, Registration, Registry,
+    receive,
+};
+use rds_data::{Cluster, Config, DataApi};
+use serde_json::{Value, json};
+use session::{Session, Stores};
+use shared::{Caller, CorrelationId, Database, Outbox, Role, SessionId, Timestamp, User, UserId};
+use tempfile::TempDir;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use uuid::Uuid;
+
+use super::{Memory, message};
+
+const CLUSTER: &str = "arn:aws:rds:eu-central-1:000000000000:cluster:test";
+const SECRET: &str = "arn:aws:secretsmanager:eu-central-1:000000000000:secret:test";
+const BIN: &str = "/usr/lib/postgresql/15/bin";
+
+/// A PostgreSQL of the test's own. It refuses to run as root, so there it runs as `postgres`.
+struct Postgres(TempDir);
+
+impl Postgres {
+    fn start(port: u16) -> Self {
+        let folder = TempDir::new().unwrap();
+        let (path, data) = (folder.path().display().to_string(), folder.path().join("data"));
+        if is_root() {
+            run(Command::new("chown").args(["postgres", &path]));
+        }
+        run(program("initdb")
+            .args(["--no-sync", "-A", "trust", "-U", "postgres", "-E", "UTF8", "-D"])
+            .arg(&data));
+        let options = format!(
+            "-F -p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={path} -c timezone=UTC"
+        );
+        run(program("pg_ctl").args(["-w", "-o", &options, "start", "-D"]).arg(&data));
+        Self(folder)
+    }
+
+    fn data(&self) -> PathBuf {
+        self.0.path().join("data")
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        let mut stop = program("pg_ctl");
+        stop.args(["-m", "immediate", "stop", "-D"]).arg(self.data()).current_dir("/");
+        let _ = stop.stdout(Stdio::null()).stderr(Stdio::null()).status();
+    }
+}
+
+fn is_root() -> bool {
+    Command::new("id").arg("-u").output().unwrap().stdout.trim_ascii() == b"0"
+}
+
+fn program(name: &str) -> Command {
+    let path = format!("{BIN}/{name}");
+    if !is_root() {
+        return Command::new(path);
+    }
+    let mut command = Command::new("runuser");
+    command.args(["-u", "postgres", "--", &path]);
+    command
+}
+
+fn run(command: &mut Command) {
+    command.current_dir("/").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    assert!(command.status().unwrap().success(), "{command:?}");
+}
+
+/// A driver with an account.
+#[derive(Clone)]
+pub(crate) struct Driver {
+    pub(crate) id: UserId,
+    pub(crate) tag: String,
+}
+
+/// A charger with a socket open.
+pub(crate) struct Charger {
+    pub(crate) connection: Connection,
+    pub(crate) station: Uuid,
+    /// By number, from 1.
+    pub(crate) connectors: Vec<Uuid>,
+}
+
+pub(crate) struct World {
+    pub(crate) registry: Registry,
+    pub(crate) sessions: Stores,
+    pub(crate) memory: Memory,
+    pub(crate) now: Timestamp,
+    sql: tokio_postgres::Client,
+    _postgres: Postgres,
+    _stop: DropGuard,
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let postgres = Postgres::start(port);
+        let mut connect = tokio_postgres::Config::new();
+        connect.host("127.0.0.1").port(port).user("postgres").dbname("postgres");
+        let (sql, connection) = connect.connect(tokio_postgres::NoTls).await.unwrap();
+        tokio::spawn(connection);
+        for migration in migrate::MIGRATIONS {
+            sql.batch_execute(migration.sql).await.unwrap();
+        }
+
+        let stop = CancellationToken::new();
+        let cluster = Cluster { secret_arn: SECRET.into(), database: "postgres".into() };
+        let door = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let door_url = format!("http://{}", door.local_addr().unwrap());
+        let (api, shutdown) = (DataApi::new(Config::new(connect, CLUSTER, cluster)), stop.clone());
+        tokio::spawn(async move { api.serve(door, shutdown).await });
+        let bus_url = bus().await;
+
+        let credentials = Credentials::new("test", "test", None, None, "test");
+        let config = aws_config::SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("eu-central-1"))
+            .credentials_provider(aws_sdk_rdsdata::config::SharedCredentialsProvider::new(credentials))
+            .build();
+        let data = aws_sdk_rdsdata::config::Builder::from(&config).endpoint_url(door_url).build();
+        let database = Database::new(aws_sdk_rdsdata::Client::from_conf(data), CLUSTER, SECRET, "postgres");
+        let events = aws_sdk_eventbridge::config::Builder::from(&config).endpoint_url(bus_url).build();
+        let outbox = Outbox::new(database, aws_sdk_eventbridge::Client::from_conf(events), "bus");
+        Self {
+            registry: Registry::new(outbox.clone()),
+            sessions: Stores::new(outbox),
+            memory: Memory::default(),
+            now: super::noon(),
+            sql,
+            _postgres: postgres,
+            _stop: stop.drop_guard(),
+        }
+    }
+
+    pub(crate) fn desk(&self) -> Desk<'_> {
+        let Self { registry, memory, .. } = self;
+        Desk { records: registry, connections: memory, calls: memory, sockets: memory }
+    }
+
+    pub(crate) async fn driver(&self, tag: &str) -> Driver {
+        let id = UserId::new();
+        self.run(&format!(
+            "INSERT INTO users (id, email, name, password_hash, id_tag, created_at, updated_at)
+             VALUES ('{id}', '{tag}@example.com', '{tag}', '-', '{tag}', now(), now())"
+        ))
+        .await;
+        Driver { id, tag: tag.into() }
+    }
+
+    /// A connected charger with `connectors` free connectors, at a station of its own.
+    pub(crate) async fn charger(&self, name: &str, protocol: Protocol, connectors: u8) -> Charger {
+        let (station, id) = (Uuid::now_v7(), Uuid::now_v7());
+        self.run(&format!(
+            "INSERT INTO stations (id, name, latitude, longitude, status, updated_at)
+             VALUES ('{station}', 'S', 0, 0, 'OPERATIONAL', now());
+             INSERT INTO chargers (id, charge_point_id, station_id, password_hash, created_at)
+             VALUES ('{id}', '{name}', '{station}', '-', now())"
+        ))
+        .await;
+        let mut ids = Vec::new();
+        for number in 1..=connectors {
+            let connector = Uuid::now_v7();
+            self.run(&format!(
+                "INSERT INTO connectors (id, station_id, charger_id, connector_number, connector_type, power_kw,
+                                         updated_at)
+                 VALUES ('{connector}', '{station}', '{id}', {number}, 'CCS (Type 2)', 50, now())"
+            ))
+            .await;
+            ids.push(connector);
+        }
+        let connection = Connection {
+            id: format!("socket-of-{name}"),
+            charge_point_id: name.parse::<ChargePointId>().unwrap(),
+            charger: id.to_string().parse::<ChargerId>().unwrap(),
+            protocol,
+            registration: Registration::Accepted,
+            connected_at: self.now,
+        };
+        self.memory.open(&connection).await.unwrap();
+        self.registry.connected(connection.charger, &connection.id, protocol, self.now).await.unwrap();
+        Charger { connection, station, connectors: ids }
+    }
+
+    /// The payload that a charger's call is answered with.
+    pub(crate) async fn call(&self, charger: &Charger, action: &str, payload: Value) -> Value {
+        let id = Uuid::new_v4().to_string();
+        let text = json!([2, id, action, payload]).to_string();
+        let event = message(&charger.connection.id, &text);
+        let answer = receive(self.desk(), &self.memory, &event, self.now).await.unwrap();
+        let answer: Value = serde_json::from_str(&answer.body.unwrap()).unwrap();
+        assert_eq!((&answer[0], &answer[1]), (&json!(3), &json!(id)), "{answer}");
+        answer[2].clone()
+    }
+
+    pub(crate) fn caller(&self, driver: &Driver) -> Caller {
+        Caller {
+            user: Some(User { id: driver.id, roles: vec![Role::Driver] }),
+            correlation_id: CorrelationId::new(),
+            source_ip: None,
+            at: self.now,
+        }
+    }
+
+    pub(crate) async fn start(&self, driver: &Driver, input: Value) -> Result<Session, shared::Failure> {
+        let request = serde_json::from_value(json!({ "input": input })).unwrap();
+        session::start(&self.sessions, self.caller(driver), request).await
+    }
+
+    pub(crate) async fn end(&self, driver: &Driver, id: SessionId) -> Session {
+        let request = serde_json::from_value(json!({ "id": id })).unwrap();
+        session::end(&self.sessions, self.caller(driver), request).await.unwrap()
+    }
+
+    pub(crate) async fn get(&self, driver: &Driver, id: SessionId) -> Session {
+        let request = serde_json::from_value(json!({ "id": id })).unwrap();
+        session::get(&self.sessions, self.caller(driver), request).await.unwrap()
+    }
+
+    /// A driver's sessions, newest first.
+    pub(crate) async fn of(&self, driver: &Driver) -> Vec<Session> {
+        let request = serde_json::from_value(json!({})).unwrap();
+        let page = session::list(&self.sessions, self.caller(driver), request).await.unwrap();
+        page.edges.into_iter().map(|edge| edge.node).collect()
+    }
+
+    /// Every event of a type, in order.
+    pub(crate) async fn events(&self, event_type: &str) -> Vec<Value> {
+        let rows = self
+            .sql
+            .query(
+                "SELECT payload FROM outbox WHERE event_type = $1 ORDER BY created_at, ctid",
+                &[&event_type],
+            )
+            .await
+            .unwrap();
+        rows.iter().map(|row| row.get(0)).collect()
+    }
+
+    pub(crate) async fn run(&self, sql: &str) {
+        self.sql.batch_execute(sql).await.unwrap();
+    }
+
+    /// The first column of the first row.
+    pub(crate) async fn one(&self, sql: &str) -> Value {
+        let row = self.sql.query_one(&format!("SELECT to_jsonb(({sql}))"), &[]).await.unwrap();
+        row.get(0)
+    }
+}
+
+/// A bus that takes every event.
+async fn bus() -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let take = |body: String| async move {
+        let request: Value = serde_json::from_str(&body).unwrap();
+        let count = request["Entries"].as_array().unwrap().len();
+        Json(json!({"FailedEntryCount": 0, "Entries": vec![json!({"EventId": "taken"}); count]}))
+    };
+    tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(take)).await });
+    url
+}

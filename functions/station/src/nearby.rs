@@ -1,0 +1,191 @@
+//! `nearbyStations`: who lies in a circle comes from the mirror and from our own stations, is ranked by distance here,
+//! and is kept in Redis; how a station looks comes from where `getStation` takes it.
+
+mod ranking;
+mod search;
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use aws_config::{BehaviorVersion, SdkConfig};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+use shared::{Cache, Cursor, Failure, MissingSetting, PageInfo, StationId};
+use tracing::info;
+
+use crate::detail::Details;
+use crate::geo::{Distance, Point};
+use crate::model::StationStatus;
+use crate::store::aurora::Aurora;
+use crate::store::list_key;
+use crate::store::mirror::Mirror;
+
+pub(crate) use ranking::{OwnStation, rank};
+pub use search::{Circle, Filters, Search};
+
+/// A circle holds at most this many stations; those beyond are the farthest.
+const MOST: i64 = 2_000;
+const LIST_LIFETIME: Duration = Duration::from_secs(300);
+/// The cached list serves every point that rounds to the same: its circle is larger by more than rounding moves one.
+const ROUNDING_KM: f64 = 0.02;
+
+/// A station that may be near.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "(StationId, f64, f64)", into = "(StationId, f64, f64)")]
+pub(crate) struct Candidate {
+    pub(crate) id: StationId,
+    pub(crate) place: Point,
+}
+
+/// `StationConnection`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StationPage {
+    /// Nearest first.
+    pub edges: Vec<StationEdge>,
+    /// What is beyond.
+    pub page_info: PageInfo,
+}
+
+/// `StationEdge`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StationEdge {
+    /// Where `after` continues.
+    pub cursor: Cursor,
+    /// A `Station`.
+    pub node: Box<RawValue>,
+    /// From the point asked about.
+    pub distance_km: f64,
+}
+
+/// What a search reads.
+pub struct Nearby {
+    details: Details,
+    aurora: Aurora,
+    mirror: Mirror,
+    cache: Cache,
+}
+
+impl Nearby {
+    /// From `MONGO_SECRET_ARN` and the settings of the database and Redis; connects at first use.
+    pub async fn from_env() -> Result<Self, MissingSetting> {
+        let config = aws_config::load_defaults(BehaviorVersion::latest()).await;
+        Self::new(&config)
+    }
+
+    fn new(config: &SdkConfig) -> Result<Self, MissingSetting> {
+        Ok(Self {
+            details: Details::new(config)?,
+            aurora: Aurora::from_env(config)?,
+            mirror: Mirror::from_env(config)?,
+            cache: Cache::from_env()?,
+        })
+    }
+}
+
+/// The page of stations that `search` asks for.
+pub async fn nearby(stores: &Nearby, search: Search) -> Result<StationPage, Failure> {
+    let started = Instant::now();
+    let after = search.after.as_ref().map(Cursor::key::<(Distance, StationId)>).transpose()?;
+    let circle = search.circle();
+    let shared = Circle { center: circle.center.rounded(), radius_km: circle.radius_km + ROUNDING_KM };
+
+    let asked = Instant::now();
+    let (candidates, cached) = candidates(stores, shared, &search.filters()).await?;
+    let mut stores_took = asked.elapsed();
+
+    let ranked = rank(&candidates, circle);
+    let begin = after.map_or(0, |after| ranked.partition_point(|key| *key <= after));
+    let wanted = &ranked[begin..];
+    let page = &wanted[..wanted.len().min(search.first().get())];
+    let ids: Vec<StationId> = page.iter().map(|(_, id)| *id).collect();
+
+    let asked = Instant::now();
+    let stations = stores.details.many(&ids).await?;
+    stores_took += asked.elapsed();
+
+    let page_info = PageInfo {
+        has_next_page: wanted.len() > page.len(),
+        end_cursor: page.last().map(Cursor::of).transpose()?,
+    };
+    let edges = edges(page, stations)?;
+    let own = started.elapsed().saturating_sub(stores_took);
+    info!(
+        own_ms = own.as_secs_f64() * 1e3,
+        store_ms = stores_took.as_secs_f64() * 1e3,
+        cached,
+        candidates = candidates.len(),
+        edges = edges.len(),
+        "searched"
+    );
+    Ok(StationPage { edges, page_info })
+}
+
+/// A station that vanished since the list was made is left out.
+fn edges(
+    page: &[(Distance, StationId)],
+    mut stations: HashMap<StationId, Box<RawValue>>,
+) -> Result<Vec<StationEdge>, Failure> {
+    let found = page.iter().filter_map(|key| Some((key, stations.remove(&key.1)?)));
+    found
+        .map(|(key, node)| Ok(StationEdge { cursor: Cursor::of(key)?, node, distance_km: key.0.km() }))
+        .collect()
+}
+
+/// Everything in the circle, and whether Redis knew it.
+async fn candidates(
+    stores: &Nearby,
+    circle: Circle,
+    filters: &Filters,
+) -> Result<(Vec<Candidate>, bool), Failure> {
+    if filters.status == Some(StationStatus::Removed) {
+        return Ok((Vec::new(), false));
+    }
+    let key = list_key(&stores.cache, &fingerprint(circle, filters)).await;
+    if let Some(key) = &key
+        && let Some(candidates) = stores.cache.get::<Vec<Candidate>>(key).await
+    {
+        return Ok((candidates, true));
+    }
+    let (mirrored, own) = tokio::try_join!(
+        // Boxed: the driver's futures nest deeper than the compiler follows.
+        Box::pin(stores.mirror.near(circle, filters, MOST)),
+        stores.aurora.own_stations(circle, MOST),
+    )?;
+    let candidates = ranking::merge(mirrored, &own, filters);
+    if let Some(key) = &key {
+        stores.cache.set(key, &candidates, LIST_LIFETIME).await;
+    }
+    Ok((candidates, false))
+}
+
+/// Tells searches apart in a key, whatever their texts hold.
+fn fingerprint(circle: Circle, filters: &Filters) -> String {
+    let search = serde_json::json!([
+        circle.center.north(),
+        circle.center.east(),
+        circle.radius_km,
+        filters.connector_type,
+        filters.min_power_kw,
+        filters.status,
+        filters.operator,
+    ]);
+    let digest = Sha256::digest(search.to_string());
+    digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+impl TryFrom<(StationId, f64, f64)> for Candidate {
+    type Error = &'static str;
+
+    fn try_from((id, north, east): (StationId, f64, f64)) -> Result<Self, Self::Error> {
+        Ok(Self { id, place: Point::at(north, east).ok_or("is not on the globe")? })
+    }
+}
+
+impl From<Candidate> for (StationId, f64, f64) {
+    fn from(candidate: Candidate) -> Self {
+        (candidate.id, candidate.place.north(), candidate.place.east())
+    }
+}
