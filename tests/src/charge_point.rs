@@ -5,8 +5,9 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt, BufReader, Lines};
-use tokio::process::{Child, ChildStdout, Command};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::Result;
 use crate::stack::Stack;
@@ -17,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A running charge point; it goes when this is dropped.
 pub struct ChargePoint {
     process: Child,
-    log: Lines<BufReader<ChildStdout>>,
+    steps: UnboundedReceiver<Value>,
 }
 
 impl ChargePoint {
@@ -34,7 +35,21 @@ impl ChargePoint {
             .kill_on_drop(true)
             .spawn()?;
         let stdout = process.stdout.take().ok_or("the charge point has no output")?;
-        Ok(Self { process, log: BufReader::new(stdout).lines() })
+        let (sender, steps) = unbounded_channel();
+        tokio::spawn(async move {
+            let mut log = BufReader::new(stdout).lines();
+            while let Ok(Some(line)) = log.next_line().await {
+                if serde_json::from_str(&line).is_ok_and(|step| sender.send(step).is_err()) {
+                    break;
+                }
+            }
+        });
+        Ok(Self { process, steps })
+    }
+
+    /// The next step it logs. Nothing is lost when the wait for it is given up.
+    pub async fn next(&mut self) -> Result<Value> {
+        Ok(self.steps.recv().await.ok_or("the charge point ended")?)
     }
 
     /// The next step it logs for which `wanted` holds; steps before it pass to `seen`.
@@ -45,14 +60,13 @@ impl ChargePoint {
         mut seen: impl FnMut(&Value),
     ) -> Result<Value> {
         let search = async {
-            while let Some(line) = self.log.next_line().await? {
-                let Ok(step) = serde_json::from_str::<Value>(&line) else { continue };
+            loop {
+                let step = self.next().await?;
                 seen(&step);
                 if wanted(&step) {
                     return Ok(step);
                 }
             }
-            Err(format!("the charge point ended before {what}").into())
         };
         let found = tokio::time::timeout(PATIENCE, search).await;
         found.map_err(|_| format!("waited {PATIENCE:?} in vain for the charge point: {what}"))?

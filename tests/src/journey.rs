@@ -162,8 +162,19 @@ pub async fn charge(
     // The first state may have passed before the app could subscribe; the mutation's answer told it.
     let mut states = vec![session["status"].as_str().unwrap_or_default().to_owned()];
     let mut asked_to_end = false;
+    let mut stopped = None;
     let energy_kwh = loop {
-        let change = feed.next().await?["onSessionStatusChanged"].take();
+        let change = tokio::select! {
+            change = feed.next() => change?["onSessionStatusChanged"].take(),
+            step = charger.next() => {
+                let step = step?;
+                tell(format!("charger  {}", brief(&step)));
+                if step["event"] == "stopped" {
+                    stopped = Some(step);
+                }
+                continue;
+            }
+        };
         let (status, energy) =
             (change["status"].as_str().unwrap_or_default(), change["energyKWh"].as_f64().unwrap_or(0.0));
         tell(format!("app      subscription: {status:<11} {energy:>7.3} kWh"));
@@ -185,9 +196,13 @@ pub async fn charge(
             _ => {}
         }
     };
-    let stopped = charger
-        .step("the stop", |step| step["event"] == "stopped", |step| tell(format!("charger  {}", brief(step))))
-        .await?;
+    let stopped = match stopped {
+        Some(step) => step,
+        None => {
+            let seen = |step: &Value| tell(format!("charger  {}", brief(step)));
+            charger.step("the stop", |step| step["event"] == "stopped", seen).await?
+        }
+    };
 
     let query = "query { listInvoices(first: 20) { edges { node { sessionId status amount { amount currency } } } } }";
     let invoice = wait::until("the invoice", limit, async || {

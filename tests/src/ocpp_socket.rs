@@ -30,8 +30,10 @@ pub struct OcppSocket {
 impl OcppSocket {
     /// Dials in as `id` with its right password, offering `protocols`.
     pub async fn connect(stack: &Stack, id: &str, protocols: &str) -> Result<Self> {
-        let (socket, response) = Self::dial(stack, id, &format!("{id}:{CHARGER_PASSWORD}"), protocols).await?;
-        let protocol = response.headers().get("sec-websocket-protocol").map(|value| value.to_str().map(str::to_owned));
+        let (socket, response) =
+            Self::dial(stack, id, &format!("{id}:{CHARGER_PASSWORD}"), protocols).await?;
+        let protocol =
+            response.headers().get("sec-websocket-protocol").map(|value| value.to_str().map(str::to_owned));
         Ok(Self { socket, protocol: protocol.transpose()?.unwrap_or_default(), calls: 0 })
     }
 

@@ -1,7 +1,7 @@
 //! The running stack: its addresses, as `local` wrote them down, and what an engineer may look at behind the doors.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -36,12 +36,17 @@ pub struct Stack {
     pub postgres_url: String,
     /// Of Redis.
     pub redis_url: String,
+    /// Of the mirror.
+    pub mongo_url: String,
+    /// The database, in PostgreSQL and in the mirror.
+    pub database_name: String,
     /// `MongoDB …`, or which stand-in.
     pub mongo_kind: String,
     /// From the command to the table of addresses.
     pub started_in: Duration,
     /// Of the functions, by logical id.
     pub resources: BTreeMap<String, String>,
+    log: PathBuf,
 }
 
 /// `stack.json`, as far as it is read here.
@@ -106,12 +111,20 @@ impl Stack {
             ocpp_url: addresses.ocpp,
             lambda_url: addresses.lambda,
             aws_url: addresses.aws,
+            database_name: stores.postgres.url.rsplit('/').next().unwrap_or_default().to_owned(),
             postgres_url: stores.postgres.url,
             redis_url: stores.redis.url,
+            mongo_url: stores.mongo.url,
             mongo_kind: stores.mongo.kind,
+            log: path.with_file_name("logs").join("stack.log"),
             started_in: Duration::from_millis(started_in_ms),
             resources,
         })
+    }
+
+    /// Everything that this run of the stack logged, functions included.
+    pub fn log(&self) -> &Path {
+        &self.log
     }
 
     /// GraphQL with the API key alone.

@@ -1,6 +1,6 @@
 //! What is missing, oversized, wrongly typed, hostile or forbidden gets a typed error and leaves nothing behind.
 //! Runs under `local run`.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::needless_pass_by_value)]
 
 use serde_json::{Value, json};
 use tests::accounts::Account;
@@ -34,7 +34,6 @@ async fn a_registration_names_the_field_it_cannot_accept() {
         (json!({ "name": "a\u{0}b" }), "input.name"),
         (json!({ "vehicle": vehicle(-1.0) }), "input.vehicle.batteryCapacity"),
         (json!({ "vehicle": { "brand": "", "model": "m", "batteryCapacity": 10.0 } }), "input.vehicle.brand"),
-        (json!({ "email": format!("{}@example.com", "x".repeat(300)) }), "input.email"),
     ];
     let before = stack.count("SELECT count(*) FROM users WHERE name = 'Ada'").await.unwrap();
     for (changes, field) in cases {
@@ -48,7 +47,14 @@ async fn a_registration_names_the_field_it_cannot_accept() {
 #[tokio::test]
 async fn graphql_itself_refuses_wrong_types_and_unknown_fields() {
     let stack = Stack::running().unwrap();
-    for changes in [json!({ "email": "no address" }), json!({ "name": 7 }), json!({ "surprise": true })] {
+    let huge = format!("{}@example.com", "x".repeat(300));
+    let cases = [
+        json!({ "email": "no address" }),
+        json!({ "email": huge }),
+        json!({ "name": 7 }),
+        json!({ "surprise": true }),
+    ];
+    for changes in cases {
         let (_, answer) = stack.public().answer(REGISTER, registration(changes.clone())).await.unwrap();
         assert!(answer["errors"][0]["message"].is_string(), "{changes}: {answer}");
         assert!(answer["data"].is_null() || answer["data"]["register"].is_null(), "{changes}: {answer}");

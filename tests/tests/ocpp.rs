@@ -63,9 +63,18 @@ async fn checklist_1_to_12_frames_right_and_wrong_over_1_6() {
     assert!(heartbeat["currentTime"].as_str().unwrap().ends_with('Z'));
     let cases = [
         (json!([2, "a", "Fly", {}]), "NotImplemented"),
-        (json!([2, "b", "StatusNotification", { "connectorId": "one", "errorCode": "NoError", "status": "Available" }]), "TypeConstraintViolation"),
-        (json!([2, "c", "StatusNotification", { "connectorId": 1, "errorCode": "NoError", "status": "Sleepy" }]), "PropertyConstraintViolation"),
-        (json!([2, "d", "StatusNotification", { "connectorId": 1, "status": "Available" }]), "OccurenceConstraintViolation"),
+        (
+            json!([2, "b", "StatusNotification", { "connectorId": "one", "errorCode": "NoError", "status": "Available" }]),
+            "TypeConstraintViolation",
+        ),
+        (
+            json!([2, "c", "StatusNotification", { "connectorId": 1, "errorCode": "NoError", "status": "Sleepy" }]),
+            "PropertyConstraintViolation",
+        ),
+        (
+            json!([2, "d", "StatusNotification", { "connectorId": 1, "status": "Available" }]),
+            "OccurenceConstraintViolation",
+        ),
         (json!([2, "e", "Authorize", { "idTag": "x".repeat(21) }]), "PropertyConstraintViolation"),
     ];
     for (call, code) in cases {
@@ -97,7 +106,8 @@ async fn checklist_8_unparseable_text_in_2_0_1_keeps_the_socket() {
 async fn checklist_15_a_repeated_message_gets_the_same_answer() {
     let (stack, site) = site().await;
     let mut charger = booted(&stack, &site).await;
-    let start = json!({ "connectorId": 1, "idTag": "NOBODY", "meterStart": 0, "timestamp": "2026-01-01T00:00:00Z" });
+    let start =
+        json!({ "connectorId": 1, "idTag": "NOBODY", "meterStart": 0, "timestamp": "2026-01-01T00:00:00Z" });
     let call = json!([2, "same-id", "StartTransaction", start]).to_string();
     charger.send(&call).await.unwrap();
     let first = charger.frame().await.unwrap();
@@ -127,7 +137,8 @@ async fn checklist_21_a_new_socket_replaces_the_old_one() {
 async fn checklist_44_an_oversized_message_closes_with_1009_and_the_charger_comes_back() {
     let (stack, site) = site().await;
     let mut charger = booted(&stack, &site).await;
-    let huge = json!([2, "huge", "DataTransfer", { "vendorId": "x", "data": "x".repeat(200 * 1024) }]).to_string();
+    let huge =
+        json!([2, "huge", "DataTransfer", { "vendorId": "x", "data": "x".repeat(200 * 1024) }]).to_string();
     // The other side may close while we still write.
     drop(charger.send(&huge).await);
     assert_eq!(charger.close_code().await.unwrap_or(1009), 1009);

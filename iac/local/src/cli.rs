@@ -1,12 +1,16 @@
 //! The command line, and what its failures look like.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Mutex;
 
 use clap::{Args, Parser, Subcommand};
 use reqwest::Url;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, fmt};
 
 use crate::ports::Ports;
 use crate::{schema, up};
@@ -71,7 +75,12 @@ pub(crate) struct UpArgs {
     #[arg(long, env = "LOCAL_OCM_SERVER", value_name = "PROGRAM", conflicts_with = "ocm_url")]
     pub(crate) ocm_server: Option<PathBuf>,
     /// The key for it, a GUID; the stand-in takes any.
-    #[arg(long, env = "OCM_API_KEY", default_value = "00000000-0000-4000-8000-000000000000", hide_env_values = true)]
+    #[arg(
+        long,
+        env = "OCM_API_KEY",
+        default_value = "00000000-0000-4000-8000-000000000000",
+        hide_env_values = true
+    )]
     pub(crate) ocm_key: String,
     /// Template parameters, over the ones that stand for the foundation.
     #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = parameter)]
@@ -120,11 +129,11 @@ fn parameter(text: &str) -> Result<(String, String), String> {
 pub async fn run(cli: Cli) -> ExitCode {
     let result = match cli.command {
         Command::Up(args) => {
-            log_to_stderr(args.quiet);
+            start_logging(&args);
             up::up(*args, None).await
         }
         Command::Run(args) => {
-            log_to_stderr(args.up.quiet);
+            start_logging(&args.up);
             up::up(args.up, Some(args.program)).await
         }
         Command::Schema(args) => {
@@ -140,13 +149,16 @@ pub async fn run(cli: Cli) -> ExitCode {
     }
 }
 
-fn log_to_stderr(quiet: bool) {
-    let level = if quiet { "warn" } else { "info" };
+/// To the terminal what was asked for; to `<data>/logs/stack.log` everything of this run, functions' logs included.
+fn start_logging(args: &UpArgs) {
+    let level = if args.quiet { "warn" } else { "info" };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_target(false)
-        .compact()
-        .init();
+    let terminal = fmt::layer().with_writer(std::io::stderr).with_target(false).compact().with_filter(filter);
+    let logs = args.data.join("logs");
+    let file = std::fs::create_dir_all(&logs).and_then(|()| File::create(logs.join("stack.log")));
+    let file = file.ok().map(|file| {
+        let layer = fmt::layer().with_writer(Mutex::new(file)).with_ansi(false).with_target(false).compact();
+        layer.with_filter(EnvFilter::new("info"))
+    });
+    tracing_subscriber::registry().with(terminal).with(file).init();
 }

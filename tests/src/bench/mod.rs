@@ -5,3 +5,4 @@ pub mod load;
 pub mod push;
 pub mod sample;
 pub mod spawn;
+pub mod uncached;

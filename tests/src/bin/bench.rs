@@ -11,7 +11,7 @@ use tests::accounts::Account;
 use tests::bench::figure::{self, Figure};
 use tests::bench::load::{self, Post};
 use tests::bench::sample::Sample;
-use tests::bench::{push, spawn};
+use tests::bench::{push, spawn, uncached};
 use tests::stack::Stack;
 use tests::{Result, journey};
 
@@ -134,37 +134,6 @@ fn near(latitude: f64, longitude: f64, more: &str) -> String {
         "{{ nearbyStations(latitude: {latitude}, longitude: {longitude}, {more}) {{
             edges {{ distanceKm node {{ id name status connectors {{ type powerKW }} }} }} }} }}"
     )
-}
-
-struct Uncached {
-    own: Sample,
-    store: Sample,
-    documents: f64,
-}
-
-/// Different points, each asked for the first time; the times are what the function says of itself.
-async fn uncached(stack: &Stack) -> Result<Uncached> {
-    let mut uncached = Uncached { own: Sample::default(), store: Sample::default(), documents: 0.0 };
-    let asked = 100;
-    for turn in 0..asked {
-        // A fresh spot a few metres on: the cache rounds to four decimals.
-        let shift = f64::from(turn) * 0.001 + chrono::Utc::now().timestamp_subsec_micros() as f64 * 1e-7;
-        let arguments = json!({ "latitude": 52.4 + shift, "longitude": 13.3 + shift, "radiusKm": 10.0 });
-        let event = json!({
-            "arguments": arguments, "identity": null, "source": null, "prev": null,
-            "request": { "headers": { "x-timings": "1" } },
-            "info": { "fieldName": "nearbyStations", "parentTypeName": "Query", "variables": {} },
-        });
-        let started = std::time::Instant::now();
-        let answer = stack.invoke("nearby-stations", &event).await?;
-        let whole = started.elapsed();
-        let timings = &answer["timings"];
-        let store = Duration::from_secs_f64(timings["storeMs"].as_f64().unwrap_or_default() / 1000.0);
-        uncached.own.add(whole.saturating_sub(store));
-        uncached.store.add(store);
-        uncached.documents += timings["documents"].as_f64().unwrap_or_default() / f64::from(asked);
-    }
-    Ok(uncached)
 }
 
 fn functions() -> Result<Vec<String>> {
