@@ -43,11 +43,20 @@ fn decompress<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> std::io::Result<T
 impl Catalogue {
     /// All POIs of `tests/ocm`; the newer of two with the same ID.
     pub fn real() -> std::io::Result<Self> {
+        Ok(Self::of(real_pois()?))
+    }
+
+    /// The 684 POIs of Austin alone.
+    pub fn austin() -> std::io::Result<Self> {
+        Ok(Self::of(decompress(AUSTIN)?))
+    }
+
+    fn of(pois: Vec<Value>) -> Self {
         let mut catalogue = Self::default();
-        for poi in real_pois()? {
+        for poi in pois {
             catalogue.put(poi);
         }
-        Ok(catalogue)
+        catalogue
     }
 
     /// Adds a POI or replaces the one with its ID. False when it has none.
@@ -83,8 +92,10 @@ impl Catalogue {
             .collect();
         match query.text("sortby") {
             // The real server's mirror may have its rows by date of creation behind this name.
-            Some("id_asc" | "created_asc") => found.sort_by_key(|(_, poi)| moment(&poi["DateCreated"])),
-            Some("modified_asc") => found.sort_by_key(|(_, poi)| moment(&poi["DateLastStatusUpdate"])),
+            Some("id_asc" | "created_asc") => {
+                found.sort_by_cached_key(|(_, poi)| moment(&poi["DateCreated"]))
+            }
+            Some("modified_asc") => found.sort_by_cached_key(|(_, poi)| moment(&poi["DateLastStatusUpdate"])),
             _ if filter.point.is_some() => {
                 found.sort_by(|(a, _), (b, _)| a.partial_cmp(b).unwrap_or(Ordering::Equal));
             }
