@@ -74,6 +74,9 @@ pub trait Calls {
     /// Makes the queue's first call the outstanding one, if there is one and the place is free or its holder overdue.
     async fn next(&self, charger: &ChargePointId, at: Timestamp) -> Result<Option<Call>, Failure>;
 
+    /// Puts a call that could not be sent back to where it was in the queue.
+    async fn put_back(&self, charger: &ChargePointId, call: &Call) -> Result<(), Failure>;
+
     /// The call that waits for its answer, overdue or not.
     async fn outstanding(&self, charger: &ChargePointId) -> Result<Option<Outstanding>, Failure>;
 

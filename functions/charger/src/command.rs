@@ -6,7 +6,7 @@ use shared::{Envelope, Event, Failure, SessionId, Timestamp};
 use tracing::info;
 
 use crate::protocol::{self, Remote};
-use crate::{Call, Commanded, Desk, Enqueued, Purpose};
+use crate::{Call, Commanded, Desk, Purpose};
 
 /// What is read of `SESSION_UPDATED`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -44,14 +44,7 @@ pub async fn command(desk: Desk<'_>, event: Envelope<SessionUpdated>, at: Timest
     let (action, payload) = (remote.action.to_owned(), remote.payload);
     let call = Call { message_id, action, payload, purpose, asked_at: event.timestamp };
     let charger = &wanted.charge_point_id;
-    if desk.calls.enqueue(charger, &call, at).await? == Enqueued::Repeated {
-        // The try before may have failed between taking the place and sending.
-        let outstanding = desk.calls.outstanding(charger).await?;
-        if outstanding.is_some_and(|it| it.call.message_id == call.message_id && it.deadline > at) {
-            desk.send(charger, &call, at).await?;
-            return Ok(());
-        }
-    }
+    desk.calls.enqueue(charger, &call, at).await?;
     desk.dispatch(charger, at).await
 }
 

@@ -29,8 +29,15 @@ impl Desk<'_> {
     pub(crate) async fn dispatch(&self, charger: &ChargePointId, at: Timestamp) -> Result<(), Failure> {
         while let Some(call) = self.calls.next(charger, at).await? {
             let is_stale = call.asked_at + STALE < at && matches!(call.purpose, Purpose::Start(_));
-            if !is_stale && self.send(charger, &call, at).await? {
-                return Ok(());
+            if !is_stale {
+                match self.send(charger, &call, at).await {
+                    Ok(true) => return Ok(()),
+                    Ok(false) => {}
+                    Err(failure) => {
+                        self.calls.put_back(charger, &call).await?;
+                        return Err(failure);
+                    }
+                }
             }
             self.calls.settle(charger, &call.message_id).await?;
             if let Purpose::Start(session) = call.purpose {
@@ -41,12 +48,7 @@ impl Desk<'_> {
     }
 
     /// Whether API Gateway took it.
-    pub(crate) async fn send(
-        &self,
-        charger: &ChargePointId,
-        call: &Call,
-        at: Timestamp,
-    ) -> Result<bool, Failure> {
+    async fn send(&self, charger: &ChargePointId, call: &Call, at: Timestamp) -> Result<bool, Failure> {
         let Some(connection) = self.connections.of(charger).await? else {
             warn!(%charger, action = call.action, "not connected: not sent");
             return Ok(false);

@@ -11,5 +11,6 @@ mod store;
 mod sync;
 
 pub use detail::{Details, GetStation, get};
-pub use nearby::{Circle, Filters, Nearby, Search, StationEdge, StationPage, nearby};
+pub use nearby::{Circle, Filters, Nearby, Search, StationEdge, StationPage, mirror_filter, nearby};
+pub use store::mirror::COLLECTION as MIRROR_COLLECTION;
 pub use sync::{Report, SyncRequest, Synchronisation, synchronise};

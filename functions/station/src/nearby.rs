@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use aws_config::{BehaviorVersion, SdkConfig};
+use mongodb::bson::Document;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
@@ -19,7 +20,7 @@ use crate::geo::{Distance, Point};
 use crate::model::StationStatus;
 use crate::store::aurora::Aurora;
 use crate::store::list_key;
-use crate::store::mirror::Mirror;
+use crate::store::mirror::{Mirror, query};
 
 pub(crate) use ranking::{OwnStation, rank};
 pub use search::{Circle, Filters, Search};
@@ -90,10 +91,9 @@ pub async fn nearby(stores: &Nearby, search: Search) -> Result<StationPage, Fail
     let started = Instant::now();
     let after = search.after.as_ref().map(Cursor::key::<(Distance, StationId)>).transpose()?;
     let circle = search.circle();
-    let shared = Circle { center: circle.center.rounded(), radius_km: circle.radius_km + ROUNDING_KM };
 
     let asked = Instant::now();
-    let (candidates, cached) = candidates(stores, shared, &search.filters()).await?;
+    let (candidates, cached) = candidates(stores, around(circle), &search.filters()).await?;
     let mut stores_took = asked.elapsed();
 
     let ranked = rank(&candidates, circle);
@@ -121,6 +121,17 @@ pub async fn nearby(stores: &Nearby, search: Search) -> Result<StationPage, Fail
         "searched"
     );
     Ok(StationPage { edges, page_info })
+}
+
+/// The filter that a search without a cache asks the mirror's collection [`MIRROR_COLLECTION`](crate::MIRROR_COLLECTION) with: for `explain`, which tells
+/// how many keys it examines.
+pub fn mirror_filter(search: &Search) -> Document {
+    query(around(search.circle()), &search.filters())
+}
+
+/// The circle whose stations are listed for all the points that round to one.
+fn around(circle: Circle) -> Circle {
+    Circle { center: circle.center.rounded(), radius_km: circle.radius_km + ROUNDING_KM }
 }
 
 /// A station that vanished since the list was made is left out.

@@ -28,7 +28,12 @@ pub struct CallTable {
 impl CallTable {
     /// From `CALLS_TABLE`; connects at first use.
     pub fn from_env(config: &SdkConfig) -> Result<Self, MissingSetting> {
-        Ok(Self { client: Client::new(config), table: setting("CALLS_TABLE")? })
+        Ok(Self::new(Client::new(config), setting("CALLS_TABLE")?))
+    }
+
+    /// The table of that name.
+    pub fn new(client: Client, table: impl Into<String>) -> Self {
+        Self { client, table: table.into() }
     }
 
     /// Whether the writes were done: all of them, or none because a condition did not hold.
@@ -65,18 +70,12 @@ impl Calls for CallTable {
         call: &Call,
         at: Timestamp,
     ) -> Result<Enqueued, Failure> {
-        let expires_at = seconds(at + MEMORY);
         let asked = item([
             ("pk", text(key(charger))),
             ("sk", text(format!("asked#{}", call.message_id))),
-            (EXPIRES_AT, expires_at.clone()),
+            (EXPIRES_AT, seconds(at + MEMORY)),
         ]);
-        let queued = item([
-            ("pk", text(key(charger))),
-            ("sk", text(format!("queued#{}#{}", sortable(call.asked_at), call.message_id))),
-            ("call", text(serde_json::to_string(call).map_err(Failure::fault)?)),
-            (EXPIRES_AT, expires_at),
-        ]);
+        let queued = queued(charger, call)?;
         let asked = self.put(asked, Some("attribute_not_exists(pk)"))?;
         let queued = self.put(queued, None)?;
         let is_new = self
@@ -135,6 +134,12 @@ impl Calls for CallTable {
             ])
             .await?;
         Ok(is_mine.then_some(outstanding.call))
+    }
+
+    async fn put_back(&self, charger: &ChargePointId, call: &Call) -> Result<(), Failure> {
+        let put = self.client.put_item().table_name(&self.table).set_item(Some(queued(charger, call)?));
+        put.send().await.map_err(|error| failed(&error))?;
+        self.settle(charger, &call.message_id).await
     }
 
     async fn outstanding(&self, charger: &ChargePointId) -> Result<Option<Outstanding>, Failure> {
@@ -252,6 +257,16 @@ impl CallTable {
         let found = get.send().await.map_err(|error| failed(&error))?.item;
         found.map(|item| read(&item, "frame").map(str::to_owned)).transpose()
     }
+}
+
+/// A call's place in the queue.
+fn queued(charger: &ChargePointId, call: &Call) -> Result<Item, Failure> {
+    Ok(item([
+        ("pk", text(key(charger))),
+        ("sk", text(format!("queued#{}#{}", sortable(call.asked_at), call.message_id))),
+        ("call", text(serde_json::to_string(call).map_err(Failure::fault)?)),
+        (EXPIRES_AT, seconds(call.asked_at + MEMORY)),
+    ]))
 }
 
 fn key(charger: &ChargePointId) -> String {

@@ -32,11 +32,12 @@ pub struct ConnectionTable {
 impl ConnectionTable {
     /// From `CONNECTIONS_TABLE`; connects at first use.
     pub fn from_env(config: &SdkConfig) -> Result<Self, MissingSetting> {
-        Ok(Self {
-            client: Client::new(config),
-            table: setting("CONNECTIONS_TABLE")?,
-            remembered: Mutex::default(),
-        })
+        Ok(Self::new(Client::new(config), setting("CONNECTIONS_TABLE")?))
+    }
+
+    /// The table of that name.
+    pub fn new(client: Client, table: impl Into<String>) -> Self {
+        Self { client, table: table.into(), remembered: Mutex::default() }
     }
 
     async fn get(&self, key: String) -> Result<Option<Connection>, Failure> {

@@ -105,6 +105,12 @@ impl Calls for Memory {
         Ok(Some(call))
     }
 
+    async fn put_back(&self, charger: &ChargePointId, call: &Call) -> Result<(), Failure> {
+        let key = (charger.clone(), call.asked_at, call.message_id.clone());
+        self.queued.borrow_mut().insert(key, call.clone());
+        self.settle(charger, &call.message_id).await
+    }
+
     async fn outstanding(&self, charger: &ChargePointId) -> Result<Option<Outstanding>, Failure> {
         Ok(self.outstanding.borrow().get(charger).cloned())
     }

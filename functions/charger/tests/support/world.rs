@@ -1,7 +1,8 @@
 //! A real PostgreSQL with the migrations, behind the Data API's door: chargers talk, sessions follow.
 
+use std::hash::{Hash, Hasher};
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use aws_sdk_rdsdata::config::{BehaviorVersion, Credentials, Region};
@@ -25,27 +26,77 @@ const SECRET: &str = "arn:aws:secretsmanager:eu-central-1:000000000000:secret:te
 const BIN: &str = "/usr/lib/postgresql/15/bin";
 
 /// A PostgreSQL of the test's own. It refuses to run as root, so there it runs as `postgres`.
-struct Postgres(TempDir);
+struct Postgres {
+    folder: TempDir,
+    port: u16,
+}
 
 impl Postgres {
-    fn start(port: u16) -> Self {
-        let folder = TempDir::new().unwrap();
-        let (path, data) = (folder.path().display().to_string(), folder.path().join("data"));
-        if is_root() {
-            run(Command::new("chown").args(["postgres", &path]));
+    /// One with the migrations, copied from a template that the first test makes.
+    async fn migrated() -> Self {
+        let mut hash = std::hash::DefaultHasher::new();
+        migrate::MIGRATIONS.iter().for_each(|migration| migration.sql.hash(&mut hash));
+        let template =
+            Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("migrated-{:016x}", hash.finish()));
+        if !template.exists() {
+            Self::make(&template).await;
         }
-        run(program("initdb")
-            .args(["--no-sync", "-A", "trust", "-U", "postgres", "-E", "UTF8", "-D"])
-            .arg(&data));
+        let postgres = Self::folder();
+        run(Command::new("cp").arg("-a").arg(&template).arg(postgres.data()));
+        postgres.up();
+        postgres
+    }
+
+    async fn make(template: &Path) {
+        let postgres = Self::folder();
+        let mut initdb = program("initdb");
+        initdb.args(["--no-sync", "--wal-segsize=1", "-A", "trust", "-U", "postgres", "-E", "UTF8", "-D"]);
+        run(initdb.arg(postgres.data()));
+        postgres.up();
+        let sql = postgres.connect().await;
+        for migration in migrate::MIGRATIONS {
+            sql.batch_execute(migration.sql).await.unwrap();
+        }
+        run(program("pg_ctl").args(["-w", "-m", "fast", "stop", "-D"]).arg(postgres.data()));
+        // Whole or not at all: other tests may be making it, too.
+        let draft = template.with_extension(std::process::id().to_string());
+        run(Command::new("cp").arg("-a").arg(postgres.data()).arg(&draft));
+        if std::fs::rename(&draft, template).is_err() {
+            std::fs::remove_dir_all(&draft).unwrap();
+        }
+    }
+
+    fn folder() -> Self {
+        let folder = TempDir::new().unwrap();
+        if is_root() {
+            run(Command::new("chown").arg("postgres").arg(folder.path()));
+        }
+        Self { folder, port: TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port() }
+    }
+
+    fn up(&self) {
         let options = format!(
-            "-F -p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={path} -c timezone=UTC"
+            "-F -p {} -c listen_addresses=127.0.0.1 -c unix_socket_directories={} -c timezone=UTC",
+            self.port,
+            self.folder.path().display()
         );
-        run(program("pg_ctl").args(["-w", "-o", &options, "start", "-D"]).arg(&data));
-        Self(folder)
+        run(program("pg_ctl").args(["-w", "-o", &options, "start", "-D"]).arg(self.data()));
     }
 
     fn data(&self) -> PathBuf {
-        self.0.path().join("data")
+        self.folder.path().join("data")
+    }
+
+    fn address(&self) -> tokio_postgres::Config {
+        let mut address = tokio_postgres::Config::new();
+        address.host("127.0.0.1").port(self.port).user("postgres").dbname("postgres");
+        address
+    }
+
+    async fn connect(&self) -> tokio_postgres::Client {
+        let (sql, connection) = self.address().connect(tokio_postgres::NoTls).await.unwrap();
+        tokio::spawn(connection);
+        sql
     }
 }
 
@@ -103,21 +154,14 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn new() -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let postgres = Postgres::start(port);
-        let mut connect = tokio_postgres::Config::new();
-        connect.host("127.0.0.1").port(port).user("postgres").dbname("postgres");
-        let (sql, connection) = connect.connect(tokio_postgres::NoTls).await.unwrap();
-        tokio::spawn(connection);
-        for migration in migrate::MIGRATIONS {
-            sql.batch_execute(migration.sql).await.unwrap();
-        }
+        let postgres = Postgres::migrated().await;
+        let sql = postgres.connect().await;
 
         let stop = CancellationToken::new();
         let cluster = Cluster { secret_arn: SECRET.into(), database: "postgres".into() };
         let door = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let door_url = format!("http://{}", door.local_addr().unwrap());
-        let (api, shutdown) = (DataApi::new(Config::new(connect, CLUSTER, cluster)), stop.clone());
+        let (api, shutdown) = (DataApi::new(Config::new(postgres.address(), CLUSTER, cluster)), stop.clone());
         tokio::spawn(async move { api.serve(door, shutdown).await });
         let bus_url = bus().await;
 

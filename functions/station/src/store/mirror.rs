@@ -29,7 +29,8 @@ use crate::model::StationStatus;
 use crate::nearby::{Candidate, Circle, Filters};
 use crate::ocm::mapping::MirroredStation;
 
-const COLLECTION: &str = "stations";
+/// The mirror's collection.
+pub const COLLECTION: &str = "stations";
 /// MongoDB's sphere: `$maxDistance` is in metres on it.
 const MONGO_EARTH_RADIUS_KM: f64 = 6378.1;
 /// MongoDB's code for an upsert that another writer's came before.
@@ -209,7 +210,7 @@ pub(crate) async fn connect(uri: &str, database: &str) -> Result<Database, Failu
     Ok(Client::with_options(options).map_err(Failure::fault)?.database(database))
 }
 
-/// The filter of a search: what `explain` should be asked about, too.
+/// The filter of a search.
 pub(crate) fn query(circle: Circle, filters: &Filters) -> Document {
     // Metres on MongoDB's sphere that surely hold the circle on ours.
     let metres = circle.radius_km / EARTH_RADIUS_KM * MONGO_EARTH_RADIUS_KM * 1000.0 + 1.0;

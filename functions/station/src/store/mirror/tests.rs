@@ -27,11 +27,7 @@ async fn server() -> Server {
         return Server { database: connect(&uri, &name).await.unwrap(), _process: None };
     }
     let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.local/tools/bin/secantusd-rs");
-    assert!(
-        program.exists(),
-        "no MongoDB: set MONGODB_URI, or let `make tools` install {}",
-        program.display()
-    );
+    assert!(program.exists(), "no MongoDB: MONGODB_URI is not set, and there is no {}", program.display());
     let folder = TempDir::new().unwrap();
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let process = Command::new(program)
