@@ -78,7 +78,7 @@ check: tools ## Format and lints
 # ── Deploy ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 ARM := $(shell [ -d "$$(rustc --print sysroot 2>/dev/null)/lib/rustlib/aarch64-unknown-linux-gnu" ] && echo yes)
-NOT_DEPLOYED := apigateway appsync lambda-host local local-template rds-data tests
+NOT_DEPLOYED := apigateway appsync lambda-host local local-template rds-data scratch tests
 ARCHITECTURE := $(if $(ARM),--arm64,--x86-64)
 
 .PHONY: build
@@ -100,6 +100,9 @@ endif
 	iac/node_modules/.bin/cdk deploy Foundation --outputs-file target/foundation.json
 	$(DEPLOY)/bin/sam deploy --stack-name $(STACK_NAME) \
 	    --parameter-overrides $$(node iac/parameters.js application target/foundation.json)
+	$(DEPLOY)/bin/sam remote invoke Migrate --stack-name $(STACK_NAME) --event '{}' --output json > target/migrate.json
+	@cat target/migrate.json; echo; ! grep -q '"FunctionError"' target/migrate.json || \
+	    { echo 'The migrations failed: the application is deployed, its database is as it was.' >&2; exit 1; }
 	$(DEPLOY)/bin/sam list stack-outputs --stack-name $(STACK_NAME) --output json > target/application.json
 	iac/node_modules/.bin/cdk deploy Edge $$(node iac/parameters.js edge target/application.json)
 

@@ -27,6 +27,7 @@ export function publish(stack: Stack, { network, secrets, database, cache }: Par
     JwtVerifyingSecretArn: secrets.jwtVerifying.secretArn,
     PrivateSubnetIds: Fn.join(",", network.vpc.selectSubnets({ subnetGroupName: "functions" }).subnetIds),
     FunctionSecurityGroupId: network.functions.securityGroupId,
+    KeyArn: secrets.key.keyArn,
   };
   for (const [name, value] of Object.entries(values)) {
     new CfnOutput(stack, name, { value });

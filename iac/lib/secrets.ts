@@ -1,6 +1,6 @@
 // What the functions must know and nobody may read: the token key pair, the addresses and keys of outside services.
 import { CustomResource, Duration, RemovalPolicy, Stack } from "aws-cdk-lib";
-import { AnyPrincipal, PolicyStatement } from "aws-cdk-lib/aws-iam";
+import { AnyPrincipal, PolicyStatement, ServicePrincipal } from "aws-cdk-lib/aws-iam";
 import { Key } from "aws-cdk-lib/aws-kms";
 import * as lambda from "aws-cdk-lib/aws-lambda";
 import { LogGroup, RetentionDays } from "aws-cdk-lib/aws-logs";
@@ -32,6 +32,7 @@ export class Secrets extends Construct {
       removalPolicy: RemovalPolicy.RETAIN,
     });
     this.letSecretsBeRead();
+    this.letAlarmsBePublished();
     this.jwtSigning = this.secret("JwtSigning", "Private key of access tokens", "privateKey", {});
     this.jwtVerifying = this.secret("JwtVerifying", "Public keys of access tokens", "none", { keys: [] });
     this.mongo = this.secret("Mongo", "Where the OpenChargeMap mirror is", "uri", { database: "ocm" });
@@ -62,6 +63,18 @@ export class Secrets extends Construct {
         conditions: {
           StringEquals: { "kms:CallerAccount": account, "kms:ViaService": `secretsmanager.${region}.amazonaws.com` },
         },
+      }),
+    );
+  }
+
+  /** The application's alarm topic is encrypted with the key, and CloudWatch is who publishes to it. */
+  private letAlarmsBePublished(): void {
+    this.key.addToResourcePolicy(
+      new PolicyStatement({
+        principals: [new ServicePrincipal("cloudwatch.amazonaws.com")],
+        actions: ["kms:Decrypt", "kms:GenerateDataKey*"],
+        resources: ["*"],
+        conditions: { StringEquals: { "aws:SourceAccount": Stack.of(this).account } },
       }),
     );
   }

@@ -1,5 +1,5 @@
-//! Aurora PostgreSQL through the RDS Data API. One call a statement; a business write is one statement
-//! (DESIGN §3). Every row is one `jsonb` value, read into the caller's type: decimals cast to `text` on the way.
+//! Aurora PostgreSQL through the RDS Data API. One call a statement; a business write is one statement.
+//! Every row is one `jsonb` value, read into the caller's type: decimals cast to `text` on the way.
 
 use aws_config::SdkConfig;
 use aws_sdk_rdsdata::Client;
@@ -12,8 +12,8 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{
-    ConnectorId, CorrelationId, Currency, EventId, Failure, InvoiceId, MissingSetting, SessionId, StationId,
-    Timestamp, UserId, setting,
+    ChargerId, ConnectorId, CorrelationId, Currency, EventId, Failure, InvoiceId, MissingSetting, SessionId,
+    StationId, Timestamp, UserId, setting,
 };
 
 /// The cluster, by the names the Data API knows it by.
@@ -246,7 +246,7 @@ macro_rules! id_parameters {
     )*};
 }
 
-id_parameters!(ConnectorId, CorrelationId, EventId, InvoiceId, SessionId, StationId, UserId);
+id_parameters!(ChargerId, ConnectorId, CorrelationId, EventId, InvoiceId, SessionId, StationId, UserId);
 
 #[cfg(test)]
 mod tests {

@@ -1,4 +1,4 @@
-//! The envelope every event travels in (DESIGN §4), and what a payload must tell about itself.
+//! The envelope every event travels in, and what a payload must tell about itself.
 //! Payload types live with the context that produces them; their JSON Schemas in `events/schemas/`.
 
 use serde::de::DeserializeOwned;
@@ -32,7 +32,7 @@ pub fn read_payload<P: DeserializeOwned>(fields: Value) -> Result<P, Failure> {
         .map_err(|error| Failure::invalid(error.path().to_string(), error.inner().to_string()))
 }
 
-/// One event: who says what happened when, and the payload beside it (flat, in the seeds' field names).
+/// One event: who says what happened when, and the payload beside it, flat.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Envelope<P> {

@@ -54,6 +54,8 @@ macro_rules! ids {
 }
 
 ids! {
+    /// One charger under our control; the name it dials in with is another thing.
+    ChargerId;
     /// One controlled connector: a place where one car charges at a time.
     ConnectorId;
     /// Follows one request of the app through every event it causes.

@@ -13,6 +13,7 @@ mod money;
 mod outbox;
 mod page;
 mod quantity;
+mod reason;
 mod resolver;
 mod run;
 mod settings;
@@ -24,14 +25,17 @@ pub use consumer::consumer;
 pub use database::{Database, DatabaseError, Parameter, Statement};
 pub use event::{Envelope, Event, Events, read_payload};
 pub use failure::Failure;
-pub use ids::{ConnectorId, CorrelationId, EventId, InvoiceId, ParseIdError, SessionId, StationId, UserId};
+pub use ids::{
+    ChargerId, ConnectorId, CorrelationId, EventId, InvoiceId, ParseIdError, SessionId, StationId, UserId,
+};
 pub use money::{Currency, Money, MoneyError};
 pub use outbox::{Outbox, Relayed};
 pub use page::{Cursor, Edge, First, Page, PageInfo};
 pub use quantity::{EnergyKwh, EnergyWh, PowerKw};
+pub use reason::Reason;
 pub use resolver::resolver;
 pub use run::{Invocation, run, task};
-pub use settings::{MissingSetting, setting};
+pub use settings::{MissingSetting, aws_config, setting};
 pub use telemetry::start_tracing;
 
 /// A moment, always in UTC; its time zone is the reader's business.

@@ -1,6 +1,6 @@
 //! Business writes that tell of themselves: the statement writes the state and its events (`emit` in the
 //! migrations puts them into `outbox`), and what it returns is published at once. If that fails the relay
-//! publishes it later: at least once, never lost, never invented (DESIGN §4).
+//! publishes it later: at least once, never lost, never invented.
 
 use aws_config::SdkConfig;
 use aws_sdk_eventbridge::Client;

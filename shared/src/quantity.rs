@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 #[serde(transparent)]
 pub struct EnergyWh(pub Decimal);
 
-/// Energy in kilowatt-hours: what drivers are told and billed. A JSON number on the wire, as in the seeds;
-/// its at most four decimals survive a double.
+/// Energy in kilowatt-hours: what drivers are told and billed. A JSON number on the wire; its at most four
+/// decimals survive a double.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct EnergyKwh(#[serde(with = "rust_decimal::serde::float")] pub Decimal);

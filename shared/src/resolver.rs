@@ -121,10 +121,28 @@ fn caller(context: &Context) -> Caller {
         correlation_id: header("x-correlation-id")
             .and_then(|id| id.parse().ok())
             .unwrap_or_else(CorrelationId::new),
-        // AppSync appends the address it saw itself, so the last entry is the one a client cannot forge.
-        source_ip: header("x-forwarded-for")
-            .and_then(|list| list.rsplit(',').next())
-            .map(|ip| ip.trim().to_owned()),
+        source_ip: header("x-forwarded-for").map(|list| viewer(list).to_owned()),
         at: chrono::Utc::now(),
+    }
+}
+
+/// The address that a request came from, of the list in `x-forwarded-for`. AppSync stands behind CloudFront: the last
+/// entry is an edge, which many people share; the one before is what the edge saw; older ones are the client's claims.
+fn viewer(forwarded_for: &str) -> &str {
+    let mut latest_first = forwarded_for.rsplit(',').map(str::trim);
+    let edge = latest_first.next().unwrap_or_default();
+    latest_first.next().unwrap_or(edge)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_caller_is_known_by_the_address_that_the_edge_saw() {
+        assert_eq!(viewer("203.0.113.9, 130.176.1.1"), "203.0.113.9");
+        assert_ne!(viewer("203.0.113.9, 130.176.1.1"), viewer("203.0.113.10, 130.176.1.1"));
+        assert_eq!(viewer("10.0.0.1, 203.0.113.9, 130.176.1.1"), "203.0.113.9");
+        assert_eq!(viewer("203.0.113.9"), "203.0.113.9");
     }
 }

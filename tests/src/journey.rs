@@ -59,6 +59,8 @@ pub struct Charge {
     pub metered_wh: f64,
     /// What was billed.
     pub invoice: Money,
+    /// `PAID` or `PENDING`.
+    pub invoice_status: String,
     /// The wallet before.
     pub before: Money,
     /// The wallet after.
@@ -235,6 +237,7 @@ pub async fn charge(
         energy_kwh,
         metered_wh: stopped["wh"].as_f64().unwrap_or_default(),
         invoice: serde_json::from_value(invoice["amount"].clone())?,
+        invoice_status: text(&invoice["status"]).to_owned(),
         before,
         after,
     })
@@ -249,7 +252,8 @@ impl Charge {
         if (self.energy_kwh * 1000.0 - self.metered_wh).abs() > 0.5 {
             return Err(format!("billed {} kWh, metered {} Wh", self.energy_kwh, self.metered_wh).into());
         }
-        if self.before.amount - self.invoice.amount != self.after.amount {
+        let debit = if self.invoice_status == "PAID" { self.invoice.amount } else { Decimal::ZERO };
+        if self.before.amount - debit != self.after.amount {
             return Err(format!("{:?} - {:?} is not {:?}", self.before, self.invoice, self.after).into());
         }
         Ok(())

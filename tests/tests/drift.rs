@@ -159,6 +159,22 @@ fn every_function_is_in_the_template_and_none_else() {
 }
 
 #[test]
+fn every_function_has_an_alarm_on_its_faults() {
+    let template = template();
+    let alarms = template.resources.values().filter(|resource| resource.kind == "AWS::CloudWatch::Alarm");
+    let metrics =
+        alarms.flat_map(|alarm| alarm.properties["Metrics"].as_array().cloned().unwrap_or_default());
+    let metrics = metrics.map(|metric| metric["MetricStat"]["Metric"].clone());
+    let watched: BTreeSet<_> = metrics
+        .filter(|metric| metric["Namespace"] == "AWS/Lambda" && metric["MetricName"] == "Errors")
+        .map(|metric| metric["Dimensions"][0]["Value"].as_str().unwrap().to_owned())
+        .collect();
+    let functions: BTreeSet<_> =
+        functions(&template).into_keys().map(|id| template.resources[&id].physical_id.clone()).collect();
+    assert_eq!(watched, functions);
+}
+
+#[test]
 fn every_main_is_short_and_says_what_it_serves() {
     for (name, source) in binaries() {
         assert!(source.lines().count() <= 40, "{name} has {} lines", source.lines().count());

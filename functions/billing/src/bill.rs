@@ -15,7 +15,7 @@ use crate::tariff::Tariff;
 /// How long an invoice may stay unpaid.
 const DUE_AFTER: TimeDelta = TimeDelta::days(14);
 
-/// The payload of `SESSION_ENDED` (seed 002 §6), as far as billing reads it.
+/// The payload of `SESSION_ENDED`, as far as billing reads it.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SessionEnded {

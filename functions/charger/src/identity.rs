@@ -1,42 +1,9 @@
-//! Who a charger is: the name it dials in with, and our id of it.
+//! Who a charger says it is.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
-
-/// Our id of a charger.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct ChargerId(Uuid);
-
-impl ChargerId {
-    /// A new one, ordered by its time of creation.
-    #[expect(clippy::new_without_default, reason = "a fresh id is no default value")]
-    pub fn new() -> Self {
-        Self(Uuid::now_v7())
-    }
-
-    /// The bare UUID, for a store.
-    pub fn uuid(self) -> Uuid {
-        self.0
-    }
-}
-
-impl fmt::Display for ChargerId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl FromStr for ChargerId {
-    type Err = shared::ParseIdError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Uuid::try_parse(text).map(Self).map_err(|_| shared::ParseIdError)
-    }
-}
 
 /// The name a charger dials in with: OCPP's identifierString but for the colon, which would split HTTP Basic
 /// credentials in the wrong place.

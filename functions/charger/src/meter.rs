@@ -7,8 +7,8 @@ use rust_decimal::Decimal;
 use shared::EnergyWh;
 use tracing::warn;
 
-/// Beyond any meter (100 GWh): such a reading is a defect, and bills nobody.
-const IMPLAUSIBLE: i64 = 100_000_000_000;
+/// Beyond any meter (10 GWh), and within what a session's energy can hold: such a reading is a defect, and bills nobody.
+const IMPLAUSIBLE: i64 = 10_000_000_000;
 
 /// One reading of the energy register.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,9 +3,9 @@
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use session::{ConnectorStatus, Fact, Reported, Status};
-use shared::{CorrelationId, Failure, SessionId, Timestamp};
+use shared::{ChargerId, CorrelationId, Failure, SessionId, Timestamp};
 
-use crate::{ChargePointId, ChargerId, Protocol};
+use crate::{ChargePointId, Protocol};
 
 /// Whether an operator lets a charger take part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

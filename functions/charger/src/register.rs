@@ -4,9 +4,9 @@ use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use shared::{Caller, ConnectorId, Failure, Role, StationId, Timestamp};
+use shared::{Caller, ChargerId, ConnectorId, Failure, Role, StationId, Timestamp};
 
-use crate::{ChargePointId, ChargerId, PasswordHash, Registry};
+use crate::{ChargePointId, PasswordHash, Registry};
 
 /// More connectors than any charger has.
 const MOST_CONNECTORS: usize = 64;

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-use shared::{Failure, Timestamp};
+use shared::{ChargerId, Failure, Timestamp};
 
-use crate::{ChargePointId, ChargerId, Protocol, Registration};
+use crate::{ChargePointId, Protocol, Registration};
 
 /// A WebSocket route's event, as API Gateway sends it (only what is read of it).
 #[derive(Debug, Clone, Default, Deserialize)]

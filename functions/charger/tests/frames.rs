@@ -72,6 +72,18 @@ async fn checklist_04_too_long_or_not_in_the_enumeration_is_a_property_violation
 }
 
 #[tokio::test]
+async fn a_character_that_no_table_can_hold_is_a_property_violation() {
+    for protocol in BOTH {
+        let line = Line::open(protocol).await;
+        for text in ["\0", "a\\\0b"] {
+            let answer = line.call("1", "BootNotification", broken(protocol, json!(text))).await;
+            assert_eq!(code(&answer, "1"), "PropertyConstraintViolation");
+        }
+        result(&line.call("2", "BootNotification", broken(protocol, json!("\\u0000"))).await, "2");
+    }
+}
+
+#[tokio::test]
 async fn checklist_05_a_missing_field_has_the_spelling_of_its_version() {
     for (protocol, expected) in
         BOTH.into_iter().zip(["OccurenceConstraintViolation", "OccurrenceConstraintViolation"])

@@ -4,10 +4,10 @@
 mod support;
 
 use charger::{
-    ChargerId, Connections, PasswordHash, Registered, Registration, SocketAnswer, SocketEvent, connect,
-    disconnect,
+    Connections, PasswordHash, Registered, Registration, SocketAnswer, SocketEvent, connect, disconnect,
 };
 use serde_json::json;
+use shared::ChargerId;
 use support::{Book, Memory, charge_point, noon};
 
 const PASSWORD: &str = "correct:horse:battery";

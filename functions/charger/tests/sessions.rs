@@ -293,3 +293,32 @@ async fn an_operator_registers_a_charger_and_nobody_else_does() {
     let hash = world.one("SELECT password_hash FROM chargers WHERE charge_point_id = 'CP-9'").await;
     assert!(charger::verify(b"0123456789abcdef", hash.as_str()));
 }
+
+#[tokio::test]
+async fn an_expiry_of_many_is_told_in_rows_that_the_data_api_takes() {
+    let world = World::new().await;
+    let driver = world.driver("DRIVER").await;
+    let charger = world.charger("CP-1", Protocol::Ocpp16, 60).await;
+    world
+        .run(&format!(
+            "INSERT INTO sessions (id, user_id, station_id, connector_id, status, remote_start_id, correlation_id,
+                                   created_at, updated_at)
+             SELECT gen_random_uuid(), '{driver}', station_id, id, 'STARTING', 1, gen_random_uuid(), '2026-02-20',
+                    '2026-02-20'
+             FROM connectors;
+             INSERT INTO open_sessions SELECT connector_id, id, user_id FROM sessions;
+             INSERT INTO chargers (id, charge_point_id, station_id, password_hash, created_at, connection_id,
+                                   connected_at)
+             SELECT gen_random_uuid(), 'DEAD-' || number, '{station}', '-', '2025-01-01', 'socket-' || number,
+                    '2026-02-20'
+             FROM generate_series(1, 120) AS number",
+            driver = driver.id,
+            station = charger.station,
+        ))
+        .await;
+    let first = world.registry.expire(world.now).await.unwrap();
+    assert_eq!((first.failed, first.disconnected), (60, 100));
+    let second = world.registry.expire(world.now).await.unwrap();
+    assert_eq!((second.failed, second.disconnected), (0, 20));
+    assert_eq!(world.one("SELECT count(*) FROM outbox WHERE published_at IS NULL").await, 0);
+}

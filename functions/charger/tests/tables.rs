@@ -3,62 +3,45 @@
 
 mod support;
 
-use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
 };
+use axum::Json;
+use axum::http::StatusCode;
 use charger::{
     Answers, Call, CallTable, Calls, Connection, ConnectionTable, Connections, Enqueued, Kept, Protocol,
     Purpose, Registration, TIMEOUT,
 };
 use chrono::TimeDelta;
+use scratch::{Server, free_port, until};
+use serde_json::json;
 use shared::{SessionId, Timestamp};
 use support::{charge_point, connection};
 
 struct Emulator {
-    process: Child,
     client: Client,
-}
-
-impl Drop for Emulator {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
+    _server: Server,
 }
 
 impl Emulator {
     async fn start() -> Self {
         let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.local/venv/bin/ministack");
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        assert!(program.exists(), "{} is missing: `make tools` installs it", program.display());
+        let port = free_port();
         let url = format!("http://127.0.0.1:{port}");
-        let process = Command::new(&program)
-            .env("BIND_HOST", "127.0.0.1")
-            .env("GATEWAY_PORT", port.to_string())
-            .env("IOT_MTLS_ENABLED", "0")
-            .env("AWS_ENDPOINT_URL", &url)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap_or_else(|error| {
-                panic!("{} does not start ({error}): `make tools` installs it", program.display())
-            });
-        let config = aws_sdk_dynamodb::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new("eu-central-1"))
-            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-            .endpoint_url(url)
-            .build();
-        let emulator = Self { process, client: Client::from_conf(config) };
-        while emulator.client.list_tables().send().await.is_err() {
-            tokio::task::yield_now().await;
-        }
-        emulator
+        let mut command = Command::new(program);
+        command.env("BIND_HOST", "127.0.0.1").env("GATEWAY_PORT", port.to_string());
+        let server = Server::start(command.env("IOT_MTLS_ENABLED", "0").env("AWS_ENDPOINT_URL", &url));
+        let client = client(url);
+        until("the emulator", async || client.list_tables().send().await.ok()).await;
+        Self { client, _server: server }
     }
 
     async fn table(&self, name: &str, keys: &[&str]) {
@@ -83,6 +66,16 @@ impl Emulator {
             .await
             .unwrap();
     }
+}
+
+fn client(url: String) -> Client {
+    let config = aws_sdk_dynamodb::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("eu-central-1"))
+        .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+        .endpoint_url(url)
+        .build();
+    Client::from_conf(config)
 }
 
 fn call(message_id: &str, asked_at: Timestamp) -> Call {
@@ -188,4 +181,31 @@ async fn answers(calls: &CallTable) {
     assert_eq!(calls.keep(charger, "1", &kept("y", "third"), now).await.unwrap(), None);
     let later = now + TimeDelta::minutes(2);
     assert_eq!(calls.keep(charger, "1", &kept("y", "fourth"), later).await.unwrap(), None);
+}
+
+/// A table whose transactions are cancelled for the reasons given, one after the other.
+async fn cancelling(reasons: &'static [&'static str]) -> CallTable {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let asked = Arc::new(AtomicUsize::new(0));
+    let cancel = async move || match reasons.get(asked.fetch_add(1, Ordering::Relaxed)) {
+        None => (StatusCode::OK, Json(json!({}))),
+        Some(reason) => {
+            let kind = "com.amazonaws.dynamodb.v20120810#TransactionCanceledException";
+            let reasons = json!([{ "Code": "None" }, { "Code": reason }]);
+            let body = json!({ "__type": kind, "Message": "cancelled", "CancellationReasons": reasons });
+            (StatusCode::BAD_REQUEST, Json(body))
+        }
+    };
+    tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(cancel)).await });
+    CallTable::new(client(url), "calls")
+}
+
+#[tokio::test]
+async fn a_call_is_not_taken_for_asked_because_dynamodb_was_busy() {
+    let (charger, now) = (&charge_point(), chrono::Utc::now());
+    let enqueue = async |reasons| cancelling(reasons).await.enqueue(charger, &call("a", now), now).await;
+    assert_eq!(enqueue(&["ConditionalCheckFailed"]).await.unwrap(), Enqueued::Repeated);
+    assert_eq!(enqueue(&["TransactionConflict"]).await.unwrap(), Enqueued::New);
+    assert!(enqueue(&["ThrottlingError"; 9]).await.unwrap_err().retryable());
 }

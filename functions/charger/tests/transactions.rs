@@ -362,3 +362,32 @@ async fn authorize_knows_drivers_by_their_tags() {
         assert_eq!(answer["idTokenInfo"]["status"], status);
     }
 }
+
+#[tokio::test]
+async fn checklist_28_a_clock_of_before_the_charger_was_set_up_gives_way_to_ours() {
+    let world = World::new().await;
+    let driver = world.driver("DRIVER").await;
+    let charger = world.charger("CP-1", Protocol::Ocpp16, 1).await;
+    let start =
+        json!({"connectorId": 1, "idTag": "DRIVER", "meterStart": 1000, "timestamp": "2018-01-01T00:00:00Z"});
+    let id = world.call(&charger, "StartTransaction", start).await["transactionId"].clone();
+    assert_eq!(world.of(&driver).await[0].start_time, Some(world.now));
+    let stop = json!({"transactionId": id, "meterStop": 3000, "timestamp": "2018-01-01T01:00:00Z"});
+    world.call(&charger, "StopTransaction", stop).await;
+    let ended = world.of(&driver).await.remove(0);
+    assert_eq!((ended.end_time, ended.energy.0), (Some(world.now), kwh("2")));
+}
+
+#[tokio::test]
+async fn checklist_41_no_number_that_a_charger_sends_keeps_its_transaction_from_ending() {
+    let world = World::new().await;
+    let driver = world.driver("DRIVER").await;
+    let charger = world.charger("CP-1", Protocol::Ocpp201, 1).await;
+    let call = async |report| world.call(&charger, "TransactionEvent", report).await;
+    call(event("Started", 0, START_AT, &json!({"idToken": token("DRIVER"), "meterValue": metered(0)}))).await;
+    let absurd = json!([{"timestamp": START_AT, "sampledValue": [{"value": 99_999_999_999.99}]}]);
+    call(event("Updated", 1, START_AT, &json!({ "meterValue": absurd }))).await;
+    call(event("Ended", i32::MAX, STOP_AT, &json!({"meterValue": metered(5000)}))).await;
+    let ended = world.of(&driver).await.remove(0);
+    assert_eq!((ended.status, ended.energy.0), (Status::Completed, kwh("5")));
+}

@@ -1,4 +1,4 @@
-//! Publishes what the outbox holds and the bus does not know: the second half of at-least-once (DESIGN §4).
+//! Publishes what the outbox holds and the bus does not know: the second half of at-least-once.
 
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};

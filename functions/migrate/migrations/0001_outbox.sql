@@ -1,5 +1,5 @@
 -- Events leave through here: a business statement calls emit() beside its write, so that neither exists without
--- the other (DESIGN §4).
+-- the other.
 
 CREATE TABLE IF NOT EXISTS outbox (
     event_id       uuid PRIMARY KEY,

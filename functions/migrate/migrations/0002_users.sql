@@ -1,4 +1,4 @@
--- Accounts, their vehicles, their logins and their wallets (seed 000 §4, seed 002 §6).
+-- Accounts, their vehicles, their logins and their wallets.
 
 CREATE TABLE IF NOT EXISTS users (
     id              uuid PRIMARY KEY,

@@ -1,4 +1,4 @@
--- Stations and their connections (seed 000 §4), mirrored or our own, and the connectors we control (seed 004).
+-- Stations and their connections, mirrored or our own, and the connectors we control.
 
 CREATE TABLE IF NOT EXISTS stations (
     id               uuid PRIMARY KEY,       -- the same as in the mirror

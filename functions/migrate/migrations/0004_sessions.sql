@@ -1,5 +1,4 @@
--- Charging sessions as drivers and operators move them (seeds 000 §4, 004; DESIGN §5). What chargers report of them
--- is in 0005.
+-- Charging sessions as drivers and operators move them. What chargers report of them is in 0006.
 
 -- Ids are UUIDv7, so a range of ids is a range of time: the partition key and the primary key are one.
 CREATE TABLE IF NOT EXISTS sessions (
@@ -69,7 +68,7 @@ CREATE TABLE IF NOT EXISTS session_requests (
     PRIMARY KEY (user_id, idempotency_key)
 );
 
--- Seed 004's name for the same facts.
+-- Charging networks' name for the same facts.
 CREATE OR REPLACE VIEW charging_sessions AS
 SELECT id, user_id, station_id, connector_id, status, start_time AS started_at, end_time AS ended_at, energy_kwh,
        cost AS cost_amount, currency, created_at, updated_at
@@ -113,7 +112,7 @@ LANGUAGE sql STABLE AS $$
 $$;
 
 -- Puts a session into another state and tells of it; one that is over leaves its connector. SESSION_STARTED and
--- SESSION_ENDED, which come from the charger's facts alone, are 0005's.
+-- SESSION_ENDED, which come from the charger's facts alone, are 0006's.
 CREATE OR REPLACE FUNCTION move_session(moved uuid, to_status text, why text, moment timestamptz) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 DECLARE

@@ -19,8 +19,9 @@ pub const MIGRATIONS: &[Migration] = migrations![
     2 "0002_users",
     3 "0003_stations",
     4 "0004_sessions",
-    5 "0005_transactions",
-    6 "0006_billing",
+    5 "0005_chargers",
+    6 "0006_transactions",
+    7 "0007_billing",
 ];
 
 /// One file.

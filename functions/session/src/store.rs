@@ -37,7 +37,7 @@ enum Started {
 impl Stores {
     /// From the settings of [`Outbox::from_env`].
     pub async fn from_env() -> Result<Self, MissingSetting> {
-        let config = aws_config::load_defaults(aws_config::BehaviorVersion::latest()).await;
+        let config = shared::aws_config().await;
         Ok(Self::new(Outbox::from_env(&config)?))
     }
 

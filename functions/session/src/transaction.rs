@@ -1,9 +1,8 @@
 //! What a charger reports of a transaction, in words that no protocol owns, and its effect on sessions (migration
-//! 0005). Facts may come in any order, twice, or hours late.
+//! 0006). Facts may come in any order, twice, or hours late.
 
 use serde::{Deserialize, Serialize};
-use shared::{CorrelationId, EnergyWh, Failure, Outbox, SessionId, Statement, Timestamp};
-use uuid::Uuid;
+use shared::{ChargerId, CorrelationId, EnergyWh, Failure, Outbox, SessionId, Statement, Timestamp};
 
 /// Which end of a transaction a fact is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,7 +108,7 @@ pub struct Reported {
 /// Adds a fact that the charger `reporter` tells, brings its session up to date and publishes what changed.
 pub async fn report(
     outbox: &Outbox,
-    reporter: Uuid,
+    reporter: ChargerId,
     fact: &Fact,
     correlation_id: CorrelationId,
     received_at: Timestamp,

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use aws_config::{BehaviorVersion, SdkConfig};
+use aws_config::SdkConfig;
 use redis::{AsyncTypedCommands, RedisError};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -39,7 +39,7 @@ pub async fn get(details: &Details, request: GetStation) -> Result<Box<RawValue>
 impl Details {
     /// From the settings of the database and Redis; connects at first use.
     pub async fn from_env() -> Result<Self, MissingSetting> {
-        Self::new(&aws_config::load_defaults(BehaviorVersion::latest()).await)
+        Self::new(&shared::aws_config().await)
     }
 
     pub(crate) fn new(config: &SdkConfig) -> Result<Self, MissingSetting> {

@@ -7,7 +7,6 @@ mod search;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use aws_config::{BehaviorVersion, SdkConfig};
 use mongodb::bson::Document;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -72,15 +71,11 @@ pub struct Nearby {
 impl Nearby {
     /// From `MONGO_SECRET_ARN` and the settings of the database and Redis; connects at first use.
     pub async fn from_env() -> Result<Self, MissingSetting> {
-        let config = aws_config::load_defaults(BehaviorVersion::latest()).await;
-        Self::new(&config)
-    }
-
-    fn new(config: &SdkConfig) -> Result<Self, MissingSetting> {
+        let config = shared::aws_config().await;
         Ok(Self {
-            details: Details::new(config)?,
-            aurora: Aurora::from_env(config)?,
-            mirror: Mirror::from_env(config)?,
+            details: Details::new(&config)?,
+            aurora: Aurora::from_env(&config)?,
+            mirror: Mirror::from_env(&config)?,
             cache: Cache::from_env()?,
         })
     }

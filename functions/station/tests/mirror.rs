@@ -33,6 +33,7 @@ async fn a_driver_finds_what_openchargemap_has_and_what_we_control() {
     refuses_what_makes_no_sense(&world).await;
     shows_one_as_the_search_did(&world, &edges[0]["node"]).await;
     judges_a_controlled_station_by_its_connectors(&mut world, edges[0]["node"]["id"].as_str().unwrap()).await;
+    shows_a_site_of_many_connectors(&mut world, edges[2]["node"]["id"].as_str().unwrap()).await;
     leaves_out_what_was_delisted(&mut world, &edges[1]["node"]).await;
 }
 
@@ -129,6 +130,30 @@ async fn judges_a_controlled_station_by_its_connectors(world: &mut World, statio
     let _: () = world.redis.hset_multiple(&live, &report).unwrap();
     let shown = world.query("get-station", "getStation", get.clone()).await;
     assert_eq!(shown["connectors"][0]["status"], "AVAILABLE", "an older report does not count");
+}
+
+/// All of them, though they are more than one row of the Data API holds.
+async fn shows_a_site_of_many_connectors(world: &mut World, station: &str) {
+    let charger = "00000000-0000-4000-8000-0000000000c2";
+    world
+        .sql
+        .batch_execute(&format!(
+            "INSERT INTO chargers (id, charge_point_id, station_id, password_hash, created_at)
+             VALUES ('{charger}', 'CP-2', '{station}', '', now());
+             INSERT INTO connectors (id, station_id, charger_id, connector_number, connector_type, power_kw, updated_at)
+             SELECT gen_random_uuid(), '{station}', '{charger}', number, 'CCS (Type 2)', 50, now()
+             FROM generate_series(1, 450) AS number"
+        ))
+        .await
+        .unwrap();
+    let _: i64 = world.redis.del(format!("station:{station}:detail")).unwrap();
+    let shown = world.query("get-station", "getStation", json!({ "id": station })).await;
+    let numbers: Vec<_> =
+        shown["connectors"].as_array().unwrap().iter().map(|it| it["connectorNumber"].clone()).collect();
+    assert_eq!(numbers, (1..=450).map(|number| json!(number.to_string())).collect::<Vec<_>>());
+    let _: i64 = world.redis.del(format!("station:{station}:detail")).unwrap();
+    let near = nearby(world, json!({ "radiusKm": 5, "first": 3, "minPowerKW": 50 })).await;
+    assert!(near["edges"].as_array().is_some_and(|edges| !edges.is_empty()), "{near}");
 }
 
 /// With the next generation of lists.

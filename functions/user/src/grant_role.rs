@@ -2,7 +2,7 @@
 //! to the first operator.
 
 use serde::{Deserialize, Serialize};
-use shared::{CorrelationId, Database, Failure, Role, Timestamp, UserId};
+use shared::{CorrelationId, Database, Failure, Reason, Role, Timestamp, UserId};
 
 use crate::credentials::Email;
 use crate::store;
@@ -14,24 +14,6 @@ pub struct GrantRole {
     pub(crate) email: Email,
     pub(crate) role: Role,
     pub(crate) reason: Reason,
-}
-
-/// Why, for the audit log: 1 to 200 characters.
-#[derive(Deserialize)]
-#[serde(try_from = "String")]
-pub(crate) struct Reason(pub(crate) String);
-
-impl TryFrom<String> for Reason {
-    type Error = &'static str;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        let reason = text.trim();
-        if (1..=200).contains(&reason.chars().count()) && !reason.chars().any(char::is_control) {
-            Ok(Self(reason.to_owned()))
-        } else {
-            Err("must have 1 to 200 characters and no control characters")
-        }
-    }
 }
 
 /// What the account may do now.

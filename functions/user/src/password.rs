@@ -1,4 +1,4 @@
-//! Passwords at rest: argon2id, m = 19 MiB, t = 2, p = 1 (OWASP's minimum, DESIGN §6).
+//! Passwords at rest: argon2id, m = 19 MiB, t = 2, p = 1 (OWASP's minimum).
 
 use argon2::password_hash::PasswordHasher;
 use argon2::password_hash::PasswordVerifier;

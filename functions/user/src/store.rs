@@ -3,12 +3,12 @@
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use shared::{CorrelationId, Database, DatabaseError, Failure, Outbox, Statement, Timestamp, UserId};
+use uuid::Uuid;
 
 use crate::account::Account;
 use crate::credentials::Email;
 use crate::grant_role::{Grant, GrantRole};
 use crate::refresh_token::RefreshToken;
-use uuid::Uuid;
 
 /// A new account with its first login.
 pub(crate) struct Opening<'a> {
@@ -180,7 +180,7 @@ pub(crate) async fn grant_role(
     let grant = grant
         .bind("email", request.email.as_str())
         .bind("role", request.role.name())
-        .bind("reason", request.reason.0.as_str())
+        .bind("reason", request.reason.as_str())
         .bind("now", now)
         .bind("correlation_id", correlation_id);
     database.row(grant).await

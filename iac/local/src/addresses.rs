@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::environment::Functions;
 use crate::ports::Ports;
 use crate::stores::Stores;
 
@@ -30,6 +31,8 @@ pub(crate) struct StackFile {
     pub(crate) resources: BTreeMap<String, String>,
     /// The template's outputs, with local addresses.
     pub(crate) outputs: BTreeMap<String, String>,
+    /// What each function is given.
+    pub(crate) functions: Functions,
 }
 
 /// Base URLs of the doors.

@@ -13,7 +13,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, fmt};
 
 use crate::ports::Ports;
-use crate::{schema, up};
+use crate::{environment, schema, up};
 
 /// Stands the whole backend up on this machine from template.yaml.
 #[derive(Debug, Parser)]
@@ -36,6 +36,8 @@ enum Command {
     ///
     /// The program finds the stack by EV_STACK, the path of stack.json.
     Run(Box<RunArgs>),
+    /// Print the environment of the running stack's functions, as a file for `cargo lambda watch --env-file`.
+    Env(EnvArgs),
     /// Join the GraphQL files into the one schema that the template deploys.
     Schema(SchemaArgs),
 }
@@ -55,10 +57,13 @@ pub(crate) struct UpArgs {
     /// Where `venv/bin/ministack` and the MongoDB stand-in `tools/bin/secantusd-rs` are.
     #[arg(long, env = "LOCAL_TOOLS", default_value = ".local")]
     pub(crate) tools: PathBuf,
-    /// Send every invocation to this Invoke endpoint (`cargo lambda watch`, `sam local start-lambda`) instead of
-    /// running the binaries.
+    /// Send invocations to this Invoke endpoint (`cargo lambda watch`, `sam local start-lambda`); functions that it
+    /// does not run are run from their binaries.
     #[arg(long, env = "LOCAL_INVOKE_ENDPOINT", value_name = "URL")]
     pub(crate) invoke_endpoint: Option<Url>,
+    /// Send only this function there, by its binary's name or its logical id; may be given several times.
+    #[arg(long, value_name = "NAME", requires = "invoke_endpoint")]
+    pub(crate) invoke_only: Vec<String>,
     /// Use eleven consecutive ports from this one on instead of the fixed ones.
     #[arg(long, env = "LOCAL_PORT_BASE", value_name = "PORT", value_parser = clap::value_parser!(u16).range(1024..=65_500))]
     pub(crate) port_base: Option<u16>,
@@ -109,6 +114,19 @@ struct RunArgs {
     program: Vec<OsString>,
 }
 
+/// `local env`.
+#[derive(Debug, Args)]
+struct EnvArgs {
+    /// One function only, by its binary's name or its logical id.
+    function: Option<String>,
+    /// Print a template of all functions instead, their variables in it, for `sam local start-lambda --template`.
+    #[arg(long, conflicts_with = "function")]
+    sam: bool,
+    /// The folder of the running stack.
+    #[arg(long, env = "LOCAL_DATA", default_value = ".local/data")]
+    data: PathBuf,
+}
+
 /// `local schema`.
 #[derive(Debug, Args)]
 struct SchemaArgs {
@@ -136,6 +154,7 @@ pub async fn run(cli: Cli) -> ExitCode {
             start_logging(&args.up);
             up::up(args.up, Some(args.program)).await
         }
+        Command::Env(args) => print_environment(&args),
         Command::Schema(args) => {
             schema::join(&args.from, &args.to).map(|()| ExitCode::SUCCESS).map_err(up::Problem::from)
         }
@@ -147,6 +166,16 @@ pub async fn run(cli: Cli) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn print_environment(args: &EnvArgs) -> Result<ExitCode, up::Problem> {
+    let functions = environment::of_running_stack(&args.data)?;
+    if args.sam {
+        println!("{:#}", environment::sam_template(&functions, &std::env::current_dir()?));
+    } else {
+        print!("{}", environment::lines(&functions, args.function.as_deref())?);
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// To the terminal what was asked for; to `<data>/logs/stack.log` everything of this run, functions' logs included.

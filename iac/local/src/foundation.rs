@@ -48,6 +48,7 @@ impl Foundation {
             ("FunctionSecurityGroupId", "sg-00000000000000001".to_owned()),
             // Off where drivers are; on where the people are who build the app.
             ("Introspection", "ENABLED".to_owned()),
+            ("KeyArn", format!("arn:aws:kms:{}:{}:key/local", self.region, self.account)),
             ("JwtSigningSecretArn", self.secret_arn(SIGNING_SECRET)),
             ("JwtVerifyingSecretArn", self.secret_arn(VERIFYING_SECRET)),
             ("MongoSecretArn", self.secret_arn(MONGO_SECRET)),

@@ -4,6 +4,7 @@
 mod addresses;
 mod cli;
 mod doors;
+mod environment;
 pub mod event_sources;
 mod failed_events;
 mod foundation;

@@ -1,4 +1,4 @@
-//! The command: `local up`, `local schema`.
+//! The command: `local up`, `local run`, `local env`, `local schema`.
 
 use clap::Parser;
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use appsync::CertificateError;
 use bytes::Bytes;
-use lambda_host::{Host, HostError, Invoke, Options};
+use lambda_host::{Forward, Host, HostError, Invoke, Options};
 use local_template::{Endpoints, LoadOptions, Stack, TemplateError};
 use rds_data::Cluster;
 use rustix::process::{Pid, Signal, kill_process};
@@ -21,6 +21,7 @@ use tracing::info;
 use crate::addresses::{Addresses, StackFile};
 use crate::cli::UpArgs;
 use crate::doors::{self, Definitions, Doors, Listeners};
+use crate::environment::{self, EnvironmentError};
 use crate::event_sources::EventSourceError;
 use crate::failed_events;
 use crate::foundation::{DATABASE, Foundation};
@@ -51,6 +52,7 @@ pub(crate) enum Problem {
     Host(#[from] HostError),
     Certificate(#[from] CertificateError),
     EventSource(#[from] EventSourceError),
+    Environment(#[from] EnvironmentError),
     Io(#[from] std::io::Error),
     #[error("{0} cannot be run: {1}")]
     Program(String, std::io::Error),
@@ -166,13 +168,14 @@ async fn serve(
     let options = Options {
         on_failure: failed_events::sink(&sdk),
         extra_env: doors::function_environment(&settings.ports),
-        forward: args.invoke_endpoint.clone(),
+        forward: args
+            .invoke_endpoint
+            .clone()
+            .map(|endpoint| Forward { endpoint, only: args.invoke_only.clone() }),
         ..Options::new(&args.bin_dir)
     };
     let host = Host::from_stack(&stack, options).await?;
-    if args.invoke_endpoint.is_none() {
-        warn_of_missing_binaries(&host, &args.bin_dir);
-    }
+    warn_of_missing_binaries(&host, &args.bin_dir);
     let secret_arn = foundation.database_secret_arn();
     let cluster = (foundation.cluster_arn(), Cluster { secret_arn, database: DATABASE.to_owned() });
     let database = stores::postgres_config(settings.ports.postgres);
@@ -197,6 +200,7 @@ async fn serve(
                 stores: stores.clone(),
                 resources: physical_ids(&stack),
                 outputs: stack.outputs.clone(),
+                functions: environment::functions(&stack, &environment_here(&settings)),
             };
             file.write(&places.data)?;
             println!("{file}");
@@ -241,6 +245,18 @@ async fn run(program: &[OsString], data: &Path, stopping: &CancellationToken) ->
             Ok(ExitCode::from(130))
         }
     }
+}
+
+/// What this machine adds to a function's variables, for one that the host does not start.
+fn environment_here(settings: &Settings) -> BTreeMap<String, String> {
+    let mut variables = doors::function_environment(&settings.ports);
+    for name in ["AWS_REGION", "AWS_DEFAULT_REGION"] {
+        variables.insert(name.to_owned(), settings.region.clone());
+    }
+    for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] {
+        variables.insert(name.to_owned(), "local".to_owned());
+    }
+    variables
 }
 
 fn api_key(stack: &Stack) -> Option<String> {

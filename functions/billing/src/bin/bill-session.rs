@@ -5,7 +5,7 @@ use shared::Outbox;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    let config = aws_config::load_defaults(aws_config::BehaviorVersion::latest()).await;
+    let config = shared::aws_config().await;
     let outbox = Outbox::from_env(&config)?;
     shared::consumer(async |event| bill(&outbox, &event, chrono::Utc::now()).await).await
 }

@@ -4,7 +4,7 @@ use shared::Invocation;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    let config = aws_config::load_defaults(aws_config::BehaviorVersion::latest()).await;
+    let config = shared::aws_config().await;
     let records = Registry::from_env(&config)?;
     let connections = ConnectionTable::from_env(&config)?;
     let sockets = ApiSockets::from_env(&config)?;

@@ -1,6 +1,7 @@
 //! The protocol table: for each version, which actions we serve and by what. Payloads are checked here, once, against
 //! the version's schema; handlers see types.
 
+mod shape;
 mod v16;
 mod v201;
 
@@ -13,10 +14,10 @@ use ocpp_kit::message::Request;
 use ocpp_kit::rpc::{CallError, ErrorCode};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use shared::{CorrelationId, Failure, Timestamp};
+use shared::{ChargerId, CorrelationId, Failure, Timestamp};
 use tracing::error;
 
-use crate::{ChargerId, Commanded, Records};
+use crate::{Commanded, Records};
 
 /// API Gateway takes no larger message.
 const LARGEST_PAYLOAD: usize = 128 * 1024;
@@ -154,7 +155,19 @@ where
     H: AsyncFnOnce(&'a Message<'a>, Q) -> Result<Q::Response, Failure> + 'a,
 {
     Box::pin(async move {
+        if holds_nul(payload.get()) {
+            return Err(CallError::new(
+                ErrorCode::PropertyConstraintViolation,
+                "a string holds a NUL character",
+            ));
+        }
         let request: Q = decode_payload(payload, &options())?;
+        if !shape::is_kept(payload, &request) {
+            return Err(CallError::new(
+                ErrorCode::TypeConstraintViolation,
+                "a list in the place of an object",
+            ));
+        }
         let response = handle(message, request).await.map_err(|failure| {
             error!(cause = failure.causes(), "not served");
             CallError::internal("not taken in: send it again later")
@@ -164,6 +177,18 @@ where
             CallError::new(ErrorCode::InternalError, "")
         })
     })
+}
+
+/// Whether a string of this JSON has the character that no text in PostgreSQL can have. JSON has it as an escape only.
+fn holds_nul(json: &str) -> bool {
+    let mut rest = json;
+    while let Some((_, escape)) = rest.split_once('\\') {
+        if escape.starts_with("u0000") {
+            return true;
+        }
+        rest = escape.get(1..).unwrap_or_default();
+    }
+    false
 }
 
 /// Serves a notification that calls for nothing but an empty answer.

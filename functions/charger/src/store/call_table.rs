@@ -5,7 +5,10 @@
 use async_trait::async_trait;
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::{Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::{
+    CancellationReason, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
+};
 use chrono::{SecondsFormat, TimeDelta};
 use shared::{Failure, MissingSetting, Timestamp, setting};
 
@@ -18,6 +21,8 @@ const OUTSTANDING: &str = "outstanding";
 const MEMORY: TimeDelta = TimeDelta::days(1);
 /// Overdue calls taken up in one run.
 const MOST_OVERDUE: i32 = 100;
+/// How often a transaction is tried that meets another one.
+const TRIES: usize = 3;
 
 /// The table of `CALLS_TABLE`, keys `pk` and `sk`, time-to-live `expiresAt`.
 pub struct CallTable {
@@ -36,19 +41,30 @@ impl CallTable {
         Self { client, table: table.into() }
     }
 
-    /// Whether the writes were done: all of them, or none because a condition did not hold.
+    /// Whether the writes were done: all of them, or none because a condition did not hold. DynamoDB cancels for other
+    /// reasons too, such as another write under way or a throttled table, and the SDK does not try those again.
     async fn transact(&self, writes: Vec<TransactWriteItem>) -> Result<bool, Failure> {
-        let write = self.client.transact_write_items().set_transact_items(Some(writes));
-        match write.send().await {
-            Ok(_) => Ok(true),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(|error| error.is_transaction_canceled_exception()) =>
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let write = self.client.transact_write_items().set_transact_items(Some(writes.clone()));
+            let error = match write.send().await {
+                Ok(_) => return Ok(true),
+                Err(error) => error,
+            };
+            if let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) =
+                error.as_service_error()
             {
-                Ok(false)
+                let is_refused =
+                    |reason: &CancellationReason| reason.code() == Some("ConditionalCheckFailed");
+                if cancelled.cancellation_reasons().iter().any(is_refused) {
+                    return Ok(false);
+                }
+                if tries < TRIES {
+                    continue;
+                }
             }
-            Err(error) => Err(failed(&error)),
+            return Err(failed(&error));
         }
     }
 

@@ -1,4 +1,4 @@
-//! Chargers in Aurora: one statement each, the writes being functions of migration 0005.
+//! Chargers in Aurora: one statement each, the writes being functions of migrations 0005 and 0006.
 
 use async_trait::async_trait;
 use aws_config::SdkConfig;
@@ -6,16 +6,20 @@ use serde::Deserialize;
 use serde_json::Value;
 use session::{Fact, Reported};
 use shared::{
-    CorrelationId, Failure, MissingSetting, Outbox, SessionId, Statement, StationId, Timestamp, UserId,
+    ChargerId, CorrelationId, Failure, MissingSetting, Outbox, SessionId, Statement, StationId, Timestamp,
+    UserId,
 };
 
 use crate::{
-    Boot, ChargePointId, Charger, ChargerId, Commanded, Expired, PasswordHash, Protocol, Records, Registered,
+    Boot, ChargePointId, Charger, Commanded, Expired, PasswordHash, Protocol, Records, Registered,
     Registration, StatusReport,
 };
 
-/// What one run of the expiry takes up of each kind.
-const EXPIRED_AT_MOST: i64 = 100;
+/// What one statement of the expiry takes up of each kind. Their events come back in one row, of which the Data API
+/// takes no more than 64 KB.
+const EXPIRED_AT_ONCE: u32 = 20;
+/// Statements in one run of the expiry.
+const EXPIRY_ROUNDS: usize = 5;
 
 /// The chargers' side of the database.
 pub struct Registry {
@@ -62,7 +66,7 @@ impl Registry {
             "SELECT register_charger(:id::uuid, :identity::text, :station::uuid, :hash::text, :connectors::jsonb,
                                      :operator::uuid, :correlation::uuid, :now::timestamptz)",
         )
-        .bind("id", ChargerId::new().uuid())
+        .bind("id", ChargerId::new())
         .bind("identity", charge_point_id.as_str())
         .bind("station", station)
         .bind("hash", hash.as_str())
@@ -102,7 +106,7 @@ impl Records for Registry {
             "SELECT charger_connected(:charger::uuid, :socket::text, :protocol::text, :correlation::uuid,
                                       :now::timestamptz)",
         )
-        .bind("charger", charger.uuid())
+        .bind("charger", charger)
         .bind("socket", connection)
         .bind("protocol", protocol.subprotocol())
         .bind("correlation", CorrelationId::new())
@@ -116,7 +120,7 @@ impl Records for Registry {
             "SELECT * FROM charger_disconnected(:charger::uuid, :socket::text, :correlation::uuid,
                                                 :now::timestamptz)",
         )
-        .bind("charger", charger.uuid())
+        .bind("charger", charger)
         .bind("socket", connection)
         .bind("correlation", CorrelationId::new())
         .bind("now", at);
@@ -136,7 +140,7 @@ impl Records for Registry {
         .bind("model", boot.model.as_str())
         .bind("serial", boot.serial_number.as_deref())
         .bind("firmware", boot.firmware.as_deref())
-        .bind("charger", charger.uuid())
+        .bind("charger", charger)
         .bind("now", at);
         // A charger that was removed meanwhile takes no part any more.
         Ok(self.outbox.database().row(statement).await?.unwrap_or(Registration::Rejected))
@@ -147,7 +151,7 @@ impl Records for Registry {
             "UPDATE chargers SET last_seen_at = GREATEST(last_seen_at, :now::timestamptz)
              WHERE id = :charger::uuid",
         );
-        let statement = statement.bind("now", at).bind("charger", charger.uuid());
+        let statement = statement.bind("now", at).bind("charger", charger);
         self.outbox.database().rows::<Value>(statement).await?;
         Ok(())
     }
@@ -160,7 +164,7 @@ impl Records for Registry {
              )
              SELECT to_jsonb(EXISTS (SELECT FROM users WHERE lower(id_tag) = lower(:tag::text)))",
         );
-        let statement = statement.bind("now", at).bind("charger", charger.uuid()).bind("tag", id_tag);
+        let statement = statement.bind("now", at).bind("charger", charger).bind("tag", id_tag);
         Ok(self.outbox.database().row(statement).await?.unwrap_or(false))
     }
 
@@ -176,7 +180,7 @@ impl Records for Registry {
             "SELECT report_status(:charger::uuid, :number::integer, :status::jsonb #>> '{}', :error::text,
                                   :at::timestamptz, :correlation::uuid, :now::timestamptz)",
         )
-        .bind("charger", charger.uuid())
+        .bind("charger", charger)
         .bind("number", i64::from(report.connector_number))
         .bind("status", status)
         .bind("error", report.error_code.as_deref())
@@ -193,7 +197,7 @@ impl Records for Registry {
         correlation_id: CorrelationId,
         at: Timestamp,
     ) -> Result<Reported, Failure> {
-        session::report(&self.outbox, charger.uuid(), fact, correlation_id, at).await
+        session::report(&self.outbox, charger, fact, correlation_id, at).await
     }
 
     async fn commanded(&self, session: SessionId, at: Timestamp) -> Result<Option<Commanded>, Failure> {
@@ -228,10 +232,25 @@ impl Records for Registry {
     }
 
     async fn expire(&self, at: Timestamp) -> Result<Expired, Failure> {
-        let statement =
-            Statement::new("SELECT expire_sessions(:most::integer, :correlation::uuid, :now::timestamptz)");
-        let statement =
-            statement.bind("most", EXPIRED_AT_MOST).bind("correlation", CorrelationId::new()).bind("now", at);
-        Ok(self.outbox.write(statement).await?.unwrap_or_default())
+        let mut expired = Expired::default();
+        for _ in 0..EXPIRY_ROUNDS {
+            let statement = Statement::new(
+                "SELECT expire_sessions(:most::integer, :correlation::uuid, :now::timestamptz)",
+            );
+            let statement = statement
+                .bind("most", i64::from(EXPIRED_AT_ONCE))
+                .bind("correlation", CorrelationId::new())
+                .bind("now", at);
+            let round: Expired = self.outbox.write(statement).await?.unwrap_or_default();
+            expired.failed += round.failed;
+            expired.settled += round.settled;
+            expired.asked_again += round.asked_again;
+            expired.disconnected += round.disconnected;
+            let counts = [round.failed, round.settled, round.asked_again, round.disconnected];
+            if counts.iter().all(|count| *count < EXPIRED_AT_ONCE) {
+                break;
+            }
+        }
+        Ok(expired)
     }
 }

@@ -4,11 +4,10 @@ use std::cell::{Cell, RefCell};
 
 use async_trait::async_trait;
 use charger::{
-    Boot, ChargePointId, ChargerId, Commanded, Expired, Protocol, Records, Registered, Registration,
-    StatusReport,
+    Boot, ChargePointId, Commanded, Expired, Protocol, Records, Registered, Registration, StatusReport,
 };
 use session::{Fact, FactKind, Reported, TagStatus};
-use shared::{CorrelationId, Failure, SessionId, Timestamp};
+use shared::{ChargerId, CorrelationId, Failure, SessionId, Timestamp};
 
 pub(crate) struct Book {
     pub(crate) registered: RefCell<Option<Registered>>,

@@ -5,9 +5,9 @@ mod book;
 mod memory;
 mod world;
 
-use charger::{ChargePointId, ChargerId, Connection, Desk, Protocol, Registration, SocketEvent, receive};
+use charger::{ChargePointId, Connection, Desk, Protocol, Registration, SocketEvent, receive};
 use serde_json::{Value, json};
-use shared::Timestamp;
+use shared::{ChargerId, Timestamp};
 
 pub(crate) use book::Book;
 pub(crate) use memory::Memory;

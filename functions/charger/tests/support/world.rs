@@ -1,131 +1,17 @@
 //! A real PostgreSQL with the migrations, behind the Data API's door: chargers talk, sessions follow.
 
-use std::hash::{Hash, Hasher};
-use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-
 use aws_sdk_rdsdata::config::{BehaviorVersion, Credentials, Region};
 use axum::Json;
 use charger::{
-    ChargePointId, ChargerId, Connection, Connections, Desk, Protocol, Records, Registration, Registry,
-    receive,
+    ChargePointId, Connection, Connections, Desk, Protocol, Records, Registration, Registry, receive,
 };
-use rds_data::{Cluster, Config, DataApi};
+use scratch::{CLUSTER, DataApi, Postgres, SECRET};
 use serde_json::{Value, json};
 use session::{Session, Stores};
-use shared::{Caller, CorrelationId, Database, Outbox, Role, SessionId, Timestamp, User, UserId};
-use tempfile::TempDir;
-use tokio_util::sync::{CancellationToken, DropGuard};
+use shared::{Caller, ChargerId, CorrelationId, Database, Outbox, Role, SessionId, Timestamp, User, UserId};
 use uuid::Uuid;
 
 use super::{Memory, message};
-
-const CLUSTER: &str = "arn:aws:rds:eu-central-1:000000000000:cluster:test";
-const SECRET: &str = "arn:aws:secretsmanager:eu-central-1:000000000000:secret:test";
-const BIN: &str = "/usr/lib/postgresql/15/bin";
-
-/// A PostgreSQL of the test's own. It refuses to run as root, so there it runs as `postgres`.
-struct Postgres {
-    folder: TempDir,
-    port: u16,
-}
-
-impl Postgres {
-    /// One with the migrations, copied from a template that the first test makes.
-    async fn migrated() -> Self {
-        let mut hash = std::hash::DefaultHasher::new();
-        migrate::MIGRATIONS.iter().for_each(|migration| migration.sql.hash(&mut hash));
-        let template =
-            Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("migrated-{:016x}", hash.finish()));
-        if !template.exists() {
-            Self::make(&template).await;
-        }
-        let postgres = Self::folder();
-        run(Command::new("cp").arg("-a").arg(&template).arg(postgres.data()));
-        postgres.up();
-        postgres
-    }
-
-    async fn make(template: &Path) {
-        let postgres = Self::folder();
-        let mut initdb = program("initdb");
-        initdb.args(["--no-sync", "--wal-segsize=1", "-A", "trust", "-U", "postgres", "-E", "UTF8", "-D"]);
-        run(initdb.arg(postgres.data()));
-        postgres.up();
-        let sql = postgres.connect().await;
-        for migration in migrate::MIGRATIONS {
-            sql.batch_execute(migration.sql).await.unwrap();
-        }
-        run(program("pg_ctl").args(["-w", "-m", "fast", "stop", "-D"]).arg(postgres.data()));
-        // Whole or not at all: other tests may be making it, too.
-        let draft = template.with_extension(std::process::id().to_string());
-        run(Command::new("cp").arg("-a").arg(postgres.data()).arg(&draft));
-        if std::fs::rename(&draft, template).is_err() {
-            std::fs::remove_dir_all(&draft).unwrap();
-        }
-    }
-
-    fn folder() -> Self {
-        let folder = TempDir::new().unwrap();
-        if is_root() {
-            run(Command::new("chown").arg("postgres").arg(folder.path()));
-        }
-        Self { folder, port: TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port() }
-    }
-
-    fn up(&self) {
-        let options = format!(
-            "-F -p {} -c listen_addresses=127.0.0.1 -c unix_socket_directories={} -c timezone=UTC",
-            self.port,
-            self.folder.path().display()
-        );
-        run(program("pg_ctl").args(["-w", "-o", &options, "start", "-D"]).arg(self.data()));
-    }
-
-    fn data(&self) -> PathBuf {
-        self.folder.path().join("data")
-    }
-
-    fn address(&self) -> tokio_postgres::Config {
-        let mut address = tokio_postgres::Config::new();
-        address.host("127.0.0.1").port(self.port).user("postgres").dbname("postgres");
-        address
-    }
-
-    async fn connect(&self) -> tokio_postgres::Client {
-        let (sql, connection) = self.address().connect(tokio_postgres::NoTls).await.unwrap();
-        tokio::spawn(connection);
-        sql
-    }
-}
-
-impl Drop for Postgres {
-    fn drop(&mut self) {
-        let mut stop = program("pg_ctl");
-        stop.args(["-m", "immediate", "stop", "-D"]).arg(self.data()).current_dir("/");
-        let _ = stop.stdout(Stdio::null()).stderr(Stdio::null()).status();
-    }
-}
-
-fn is_root() -> bool {
-    Command::new("id").arg("-u").output().unwrap().stdout.trim_ascii() == b"0"
-}
-
-fn program(name: &str) -> Command {
-    let path = format!("{BIN}/{name}");
-    if !is_root() {
-        return Command::new(path);
-    }
-    let mut command = Command::new("runuser");
-    command.args(["-u", "postgres", "--", &path]);
-    command
-}
-
-fn run(command: &mut Command) {
-    command.current_dir("/").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    assert!(command.status().unwrap().success(), "{command:?}");
-}
 
 /// A driver with an account.
 #[derive(Clone)]
@@ -148,21 +34,15 @@ pub(crate) struct World {
     pub(crate) memory: Memory,
     pub(crate) now: Timestamp,
     sql: tokio_postgres::Client,
+    _door: DataApi,
     _postgres: Postgres,
-    _stop: DropGuard,
 }
 
 impl World {
     pub(crate) async fn new() -> Self {
-        let postgres = Postgres::migrated().await;
-        let sql = postgres.connect().await;
-
-        let stop = CancellationToken::new();
-        let cluster = Cluster { secret_arn: SECRET.into(), database: "postgres".into() };
-        let door = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let door_url = format!("http://{}", door.local_addr().unwrap());
-        let (api, shutdown) = (DataApi::new(Config::new(postgres.address(), CLUSTER, cluster)), stop.clone());
-        tokio::spawn(async move { api.serve(door, shutdown).await });
+        let scripts = migrate::MIGRATIONS.iter().map(|migration| migration.sql);
+        let postgres = Postgres::with_schema(scripts, env!("CARGO_TARGET_TMPDIR")).await;
+        let door = DataApi::open(&postgres).await;
         let bus_url = bus().await;
 
         let credentials = Credentials::new("test", "test", None, None, "test");
@@ -171,7 +51,7 @@ impl World {
             .region(Region::new("eu-central-1"))
             .credentials_provider(aws_sdk_rdsdata::config::SharedCredentialsProvider::new(credentials))
             .build();
-        let data = aws_sdk_rdsdata::config::Builder::from(&config).endpoint_url(door_url).build();
+        let data = aws_sdk_rdsdata::config::Builder::from(&config).endpoint_url(&door.url).build();
         let database = Database::new(aws_sdk_rdsdata::Client::from_conf(data), CLUSTER, SECRET, "postgres");
         let events = aws_sdk_eventbridge::config::Builder::from(&config).endpoint_url(bus_url).build();
         let outbox = Outbox::new(database, aws_sdk_eventbridge::Client::from_conf(events), "bus");
@@ -180,9 +60,9 @@ impl World {
             sessions: Stores::new(outbox),
             memory: Memory::default(),
             now: super::noon(),
-            sql,
+            sql: postgres.connect().await,
+            _door: door,
             _postgres: postgres,
-            _stop: stop.drop_guard(),
         }
     }
 
@@ -208,7 +88,7 @@ impl World {
             "INSERT INTO stations (id, name, latitude, longitude, status, updated_at)
              VALUES ('{station}', 'S', 0, 0, 'OPERATIONAL', now());
              INSERT INTO chargers (id, charge_point_id, station_id, password_hash, created_at)
-             VALUES ('{id}', '{name}', '{station}', '-', now())"
+             VALUES ('{id}', '{name}', '{station}', '-', '2025-01-01')"
         ))
         .await;
         let mut ids = Vec::new();

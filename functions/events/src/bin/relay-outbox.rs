@@ -4,7 +4,7 @@ use shared::Outbox;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    let config = aws_config::load_defaults(aws_config::BehaviorVersion::latest()).await;
+    let config = shared::aws_config().await;
     let outbox = Outbox::from_env(&config)?;
     shared::task(async |invocation, _: events::RelayRequest| relay(&outbox, invocation).await).await
 }

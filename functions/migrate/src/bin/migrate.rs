@@ -4,7 +4,7 @@ use shared::Database;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    let database =
-        Database::from_env(&aws_config::load_defaults(aws_config::BehaviorVersion::latest()).await)?;
+    let config = shared::aws_config().await;
+    let database = Database::from_env(&config)?;
     shared::task(async |invocation, _: Request| migrate(&database, invocation.at).await).await
 }

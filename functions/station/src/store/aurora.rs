@@ -72,6 +72,7 @@ pub(crate) struct ConnectorRow {
     pub(crate) updated_at: Timestamp,
 }
 
+/// A row of the Data API holds 64 KB: a station of many connectors has several rows, each with a hundred of them.
 const DETAILS: &str = "
 SELECT jsonb_build_object(
     'id', s.id, 'ocmId', s.ocm_id, 'name', s.name,
@@ -84,23 +85,28 @@ SELECT jsonb_build_object(
         SELECT jsonb_agg(jsonb_build_object('id', c.id, 'type', c.type, 'powerKw', c.power_kw, 'quantity', c.quantity)
                          ORDER BY c.position)
         FROM connections c WHERE c.station_id = s.id), '[]'),
-    'connectors', COALESCE((
-        SELECT jsonb_agg(jsonb_build_object('id', c.id, 'number', c.connector_number, 'type', c.connector_type,
-                                            'powerKw', c.power_kw, 'status', c.status,
-                                            'statusAt', rfc3339(c.status_at), 'updatedAt', rfc3339(c.updated_at))
-                         ORDER BY h.created_at, h.id, c.connector_number)
-        FROM connectors c JOIN chargers h ON h.id = c.charger_id WHERE c.station_id = s.id), '[]'))
+    'connectors', COALESCE(part.connectors, '[]'))
 FROM stations s
-WHERE s.id IN (SELECT value::uuid FROM jsonb_array_elements_text(:ids::jsonb))";
+LEFT JOIN LATERAL (
+    SELECT (listed.position - 1) / 100 AS number, jsonb_agg(listed.connector ORDER BY listed.position) AS connectors
+    FROM (
+        SELECT row_number() OVER (ORDER BY h.created_at, h.id, c.connector_number) AS position,
+               jsonb_build_object('id', c.id, 'number', c.connector_number, 'type', c.connector_type,
+                                  'powerKw', c.power_kw, 'status', c.status, 'statusAt', rfc3339(c.status_at),
+                                  'updatedAt', rfc3339(c.updated_at)) AS connector
+        FROM connectors c JOIN chargers h ON h.id = c.charger_id WHERE c.station_id = s.id) AS listed
+    GROUP BY number) AS part ON true
+WHERE s.id IN (SELECT value::uuid FROM jsonb_array_elements_text(:ids::jsonb))
+ORDER BY s.id, part.number";
 
 /// Stations that the mirror cannot judge: not in it, or with connectors under our control.
 const OWN: &str = "
 SELECT jsonb_build_object(
     'id', s.id, 'latitude', s.latitude, 'longitude', s.longitude, 'status', s.status, 'operator', s.operator,
     'connectors', COALESCE(
-        (SELECT jsonb_agg(jsonb_build_object('type', c.connector_type, 'powerKW', c.power_kw))
+        (SELECT jsonb_agg(DISTINCT jsonb_build_object('type', c.connector_type, 'powerKW', c.power_kw))
          FROM connectors c WHERE c.station_id = s.id),
-        (SELECT jsonb_agg(jsonb_build_object('type', c.type, 'powerKW', c.power_kw))
+        (SELECT jsonb_agg(DISTINCT jsonb_build_object('type', c.type, 'powerKW', c.power_kw))
          FROM connections c WHERE c.station_id = s.id),
         '[]'))
 FROM stations s
@@ -122,12 +128,17 @@ impl Aurora {
 
     /// Those of `ids` that exist, in no order.
     pub(crate) async fn details(&self, ids: &[StationId]) -> Result<Vec<StationRow>, Failure> {
-        let mut rows = Vec::with_capacity(ids.len());
+        let mut stations: Vec<StationRow> = Vec::with_capacity(ids.len());
         for ids in ids.chunks(DETAILS_AT_ONCE) {
             let statement = Statement::new(DETAILS).bind("ids", json!(ids));
-            rows.extend(self.database.rows::<StationRow>(statement).await?);
+            for row in self.database.rows::<StationRow>(statement).await? {
+                match stations.last_mut().filter(|station| station.id == row.id) {
+                    Some(station) => station.connectors.extend(row.connectors),
+                    None => stations.push(row),
+                }
+            }
         }
-        Ok(rows)
+        Ok(stations)
     }
 
     /// Stations around `circle` (in its bounding box) that are ours or have connectors of ours.

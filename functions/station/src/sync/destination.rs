@@ -1,6 +1,6 @@
 //! Where a synchronisation writes to: Aurora, the mirror, and the caches of what it changes.
 
-use aws_config::{BehaviorVersion, SdkConfig};
+use aws_config::SdkConfig;
 use serde_json::Value;
 use shared::{Cache, Failure, MissingSetting, StationId, Timestamp, setting};
 
@@ -36,7 +36,7 @@ impl Synchronisation {
     /// From `OCM_SECRET_ARN`, `MONGO_SECRET_ARN` and the settings of the database, the bus and Redis; connects at
     /// first use.
     pub async fn from_env() -> Result<Self, MissingSetting> {
-        let config = aws_config::load_defaults(BehaviorVersion::latest()).await;
+        let config = shared::aws_config().await;
         Ok(Self {
             state: SyncState::from_env(&config)?,
             mirror: Mirror::from_env(&config)?,

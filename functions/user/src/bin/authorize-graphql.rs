@@ -4,7 +4,7 @@ use user::{AccessTokenVerifier, authorize};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    let config = aws_config::load_defaults(aws_config::BehaviorVersion::latest()).await;
+    let config = shared::aws_config().await;
     let verifier = AccessTokenVerifier::from_env(&config)?;
     shared::run(async |invocation, question: Value| authorize(&verifier, &question, invocation.at).await)
         .await

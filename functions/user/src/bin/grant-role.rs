@@ -4,7 +4,7 @@ use user::grant_role;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    let config = aws_config::load_defaults(aws_config::BehaviorVersion::latest()).await;
+    let config = shared::aws_config().await;
     let database = Database::from_env(&config)?;
     shared::task(async |invocation, request| grant_role(&database, request, invocation.at).await).await
 }

@@ -6,7 +6,7 @@ use user::{VerifyingKeys, jwks};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     shared::start_tracing();
-    let config = aws_config::load_defaults(aws_config::BehaviorVersion::latest()).await;
+    let config = shared::aws_config().await;
     let keys = VerifyingKeys::from_env(&config)?;
     lambda_http::run(service_fn(async |_: Request| {
         let keys = jwks(&keys, chrono::Utc::now()).await?;

@@ -4,7 +4,7 @@ use user::{TokenIssuer, login};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    let config = aws_config::load_defaults(aws_config::BehaviorVersion::latest()).await;
+    let config = shared::aws_config().await;
     let (database, cache) = (Database::from_env(&config)?, Cache::from_env()?);
     let issuer = TokenIssuer::from_env(&config)?;
     shared::resolver(async |caller, arguments| login(&database, &cache, &issuer, &caller, arguments).await)

@@ -4,7 +4,7 @@ use user::{TokenIssuer, register};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    let config = aws_config::load_defaults(aws_config::BehaviorVersion::latest()).await;
+    let config = shared::aws_config().await;
     let (outbox, issuer) = (Outbox::from_env(&config)?, TokenIssuer::from_env(&config)?);
     shared::resolver(async |caller, arguments| register(&outbox, &issuer, &caller, arguments).await).await
 }

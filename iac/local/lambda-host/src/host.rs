@@ -33,7 +33,7 @@ pub enum HostError {
     Listen(#[from] std::io::Error),
 }
 
-/// What runs a function: our own processes, or the endpoint that was asked for instead.
+/// What runs a function: the endpoint that was asked for, if it has it, else our own processes.
 pub(crate) struct Backend {
     pools: Pools,
     forwarder: Option<Forwarder>,
@@ -45,16 +45,20 @@ impl Backend {
         if payload.len() > MAX_REQUEST {
             return Err(InvokeError::TooLarge);
         }
-        match &self.forwarder {
-            Some(forwarder) => forwarder.invoke(&pool.function, payload).await,
-            None => pool.invoke(payload).await,
+        if let Some(forwarder) = &self.forwarder
+            && let Some(answer) = forwarder.invoke(&pool.function, payload.clone()).await
+        {
+            return answer;
         }
+        pool.invoke(payload).await
     }
 
+    /// By name; or by logical id, which people know.
     fn pool(&self, function: &str) -> Result<&Arc<Pool>, InvokeError> {
-        self.pools
-            .get(name_of(function))
-            .ok_or_else(|| InvokeError::UnknownFunction(name_of(function).to_owned()))
+        let name = name_of(function);
+        let by_logical_id = || self.pools.values().find(|pool| pool.function.logical_id == name);
+        let pool = self.pools.get(name).or_else(by_logical_id);
+        pool.ok_or_else(|| InvokeError::UnknownFunction(name.to_owned()))
     }
 }
 
@@ -79,9 +83,8 @@ impl Host {
 
         let mut pools = HashMap::new();
         for (resource, properties) in stack.of_kind::<FunctionProperties>("AWS::Serverless::Function")? {
-            let function = Function::new(resource, properties, &options.bin_dir).map_err(|problem| {
-                TemplateError { place: format!("Resources.{}.Properties", resource.logical_id), problem }
-            })?;
+            let function = Function::new(resource, properties, &options.bin_dir)
+                .map_err(|problem| resource.refuse("", problem))?;
             let name = function.name.clone();
             let (options, runtime_api) = (Arc::clone(&options), runtime_api.clone());
             let pool = Pool::new(function, options, runtime_api, stopping.clone(), tasks.clone());

@@ -23,6 +23,6 @@ pub use host::{Host, HostError};
 pub use invoke::{Invoke, InvokeError, Outcome};
 pub use invoke_api::invoke_api;
 pub use logs::{LogLine, LogSink, trace_line};
-pub use options::{FailureSink, Options};
+pub use options::{FailureSink, Forward, Options};
 pub use properties::{Event, FunctionProperties};
 pub use report::ProcessReport;

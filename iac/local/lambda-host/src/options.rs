@@ -14,6 +14,15 @@ use crate::logs::{LogSink, trace_line};
 /// Called with each event that failed every attempt. Must not block.
 pub type FailureSink = Arc<dyn Fn(FailedEvent) + Send + Sync>;
 
+/// An Invoke endpoint (`cargo lambda watch`, `sam local start-lambda`) that runs what it knows of some functions.
+#[derive(Debug, Clone)]
+pub struct Forward {
+    /// Its base.
+    pub endpoint: Url,
+    /// Binaries' names or logical ids of the functions meant; empty for all.
+    pub only: Vec<String>,
+}
+
 /// How the host runs functions. [`Options::new`] gives the defaults.
 #[derive(Clone)]
 pub struct Options {
@@ -21,8 +30,8 @@ pub struct Options {
     pub bin_dir: PathBuf,
     /// Given to every process over its template environment (`AWS_ENDPOINT_URL`, …).
     pub extra_env: BTreeMap<String, String>,
-    /// An Invoke endpoint that runs the functions instead (`cargo lambda watch`, `sam local start-lambda`).
-    pub forward: Option<Url>,
+    /// Where invocations go instead.
+    pub forward: Option<Forward>,
     /// The most processes of one function that reserves no concurrency.
     pub max_processes: usize,
     /// How long an invocation waits for a busy process before it is throttled.

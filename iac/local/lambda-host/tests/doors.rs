@@ -6,8 +6,8 @@ mod fixture;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use fixture::{arn, bin_dir, host, host_with, parsed, payload, stack, until};
-use lambda_host::{Destination, FailedEvent, Host, Invoke, InvokeError, Options, invoke_api};
+use fixture::{arn, bin_dir, host, host_with, parsed, payload, stack, tell, until};
+use lambda_host::{Destination, FailedEvent, Forward, Host, Invoke, InvokeError, Options, invoke_api};
 use reqwest::{Client, Url};
 use serde_json::{Value, json};
 
@@ -123,9 +123,8 @@ async fn forwards_to_another_endpoint_by_whatever_name_it_knows() {
     let elsewhere = stack(&[("hereFunction", json!({}))]);
     let other = Host::from_stack(&elsewhere, Options::new(bin_dir())).await.unwrap();
     let mut options = Options::new(bin_dir());
-    options.forward = Some(serve(Arc::clone(&other)).await);
-    let functions = [("here", json!({})), ("nowhere", json!({}))];
-    let host = Host::from_stack(&stack(&functions), options).await.unwrap();
+    options.forward = Some(Forward { endpoint: serve(Arc::clone(&other)).await, only: Vec::new() });
+    let host = Host::from_stack(&stack(&[("here", json!({}))]), options).await.unwrap();
 
     for _ in 0..2 {
         let outcome = host.invoke("here", payload(&json!({"n": 2}))).await.unwrap();
@@ -133,14 +132,30 @@ async fn forwards_to_another_endpoint_by_whatever_name_it_knows() {
     }
     let failed = host.invoke("here", payload(&json!({"fail": "x"}))).await.unwrap();
     assert_eq!(failed.function_error.as_deref(), Some("Unhandled"));
-    assert!(matches!(host.invoke("nowhere", Bytes::from("{}")).await, Err(InvokeError::UnknownFunction(_))));
     assert!(host.report().is_empty());
     assert_eq!(other.report().len(), 1);
+}
 
-    let unreachable = host_with(json!({}), |options| {
-        options.forward = Some("http://127.0.0.1:1".parse().unwrap());
-    })
-    .await;
-    let error = unreachable.invoke("obedient", Bytes::from("{}")).await.unwrap_err();
-    assert!(error.to_string().contains("127.0.0.1:1"), "{error}");
+#[tokio::test]
+async fn runs_what_the_other_endpoint_does_not() {
+    let nothing = Host::from_stack(&stack(&[]), Options::new(bin_dir())).await.unwrap();
+    let all = |endpoint| Forward { endpoint, only: Vec::new() };
+    let cases = [
+        all(serve(nothing).await),
+        all("http://127.0.0.1:1".parse().unwrap()),
+        Forward { endpoint: serve(host(json!({})).await).await, only: vec!["another".to_owned()] },
+    ];
+    for forward in cases {
+        let host = host_with(json!({}), |options| options.forward = Some(forward)).await;
+        assert_eq!(parsed(&tell(&host, json!({"n": 3})).await)["echo"], json!({"n": 3}));
+        assert_eq!(host.report().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_function_is_known_by_its_logical_id_too() {
+    let host = host(json!({})).await;
+    let outcome = host.invoke("obedientFunction", payload(&json!({"n": 4}))).await.unwrap();
+    assert_eq!(parsed(&outcome)["echo"], json!({"n": 4}));
+    assert!(matches!(host.invoke("nowhere", Bytes::from("{}")).await, Err(InvokeError::UnknownFunction(_))));
 }

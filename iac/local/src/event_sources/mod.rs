@@ -130,10 +130,7 @@ struct Place<'a> {
 
 impl Place<'_> {
     fn error(&self, problem: &str) -> TemplateError {
-        TemplateError {
-            place: format!("Resources.{}.Properties.Events.{}", self.resource.logical_id, self.event_name),
-            problem: problem.to_owned(),
-        }
+        self.resource.refuse(&format!("Events.{}", self.event_name), problem)
     }
 
     fn read<P: DeserializeOwned>(&self, event: &Event) -> Result<P, TemplateError> {

@@ -98,10 +98,8 @@ impl RuleTarget {
             for target in rule.properties["Targets"].as_array().into_iter().flatten() {
                 let service = target["Arn"].as_str().map(|arn| arn_field(arn, 2));
                 if matches!(service, Some("appsync" | "lambda")) {
-                    all.push(Self::new(stack, rule, target).map_err(|problem| TemplateError {
-                        place: format!("Resources.{}.Properties.Targets", rule.logical_id),
-                        problem,
-                    })?);
+                    let read = Self::new(stack, rule, target);
+                    all.push(read.map_err(|problem| rule.refuse("Targets", problem))?);
                 }
             }
         }

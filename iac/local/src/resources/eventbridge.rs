@@ -97,10 +97,10 @@ pub(super) fn read_rules(stack: &Stack) -> Result<Vec<Rule>, TemplateError> {
                 Some("sqs" | "sns") => targets.push(target.clone()),
                 Some("appsync" | "lambda") => {}
                 _ => {
-                    return Err(TemplateError {
-                        place: format!("Resources.{}.Properties.Targets[{index}].Arn", resource.logical_id),
-                        problem: format!("a rule cannot target {} on this machine", target.arn),
-                    });
+                    return Err(resource.refuse(
+                        &format!("Targets[{index}].Arn"),
+                        format!("a rule cannot target {} on this machine", target.arn),
+                    ));
                 }
             }
         }

@@ -83,10 +83,9 @@ pub(super) fn read(stack: &Stack) -> Result<Vec<Topic>, TemplateError> {
         });
     }
     for (resource, properties) in stack.of_kind::<SubscriptionProperties>("AWS::SNS::Subscription")? {
-        let place = format!("Resources.{}.Properties", resource.logical_id);
         let topic = topics.iter_mut().find(|topic| topic.arn == properties.topic_arn);
-        let problem = format!("TopicArn {} is no topic of this stack", properties.topic_arn);
-        let topic = topic.ok_or(TemplateError { place, problem })?;
+        let problem = || format!("{} is no topic of this stack", properties.topic_arn);
+        let topic = topic.ok_or_else(|| resource.refuse("TopicArn", problem()))?;
         topic.subscriptions.push(Subscription {
             logical_id: resource.logical_id.clone(),
             protocol: properties.protocol,

@@ -16,7 +16,7 @@ pub(super) async fn start(
         .or_else(|| on_path("ministack"))
         .ok_or_else(|| {
             let place = places.tools.join("venv/bin/ministack");
-            StoreError::new("ministack", format!("{} is missing: run `make setup`", place.display()))
+            StoreError::new("ministack", format!("{} is missing: run `make tools`", place.display()))
         })?;
     let folder = places.data.join("ministack");
     std::fs::create_dir_all(&folder)

@@ -40,7 +40,7 @@ pub(super) async fn start(
     } else {
         return Err(StoreError::new(
             "MongoDB",
-            "none to run: set MONGODB_URI, put mongod on the PATH, or run `make setup`, which builds the stand-in",
+            "none to run: set MONGODB_URI, put mongod on the PATH, or run `make tools`, which builds the stand-in",
         ));
     };
     // Each has files of its own form.

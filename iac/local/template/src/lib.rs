@@ -43,6 +43,15 @@ pub struct Resource {
     pub attributes: BTreeMap<String, String>,
 }
 
+impl Resource {
+    /// The error of what is wrong with `property`, `Events.Queue.BatchSize`; of the resource itself if that is empty.
+    pub fn refuse(&self, property: &str, problem: impl Into<String>) -> TemplateError {
+        let resource = format!("Resources.{}", self.logical_id);
+        let place = if property.is_empty() { resource } else { format!("{resource}.Properties.{property}") };
+        TemplateError::new(place, problem)
+    }
+}
+
 /// Why a template cannot be stood up. Each names the resource and property at fault.
 #[derive(Debug, thiserror::Error)]
 #[error("template: {place}: {problem}")]

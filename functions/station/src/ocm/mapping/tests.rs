@@ -1,4 +1,6 @@
+//! What real POIs, and POIs made wrong on purpose, become.
 #![allow(clippy::unwrap_used)]
+
 use std::collections::{BTreeMap, HashSet};
 
 use ::tests::ocm_server::real_pois;

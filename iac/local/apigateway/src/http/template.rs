@@ -56,11 +56,6 @@ struct EventProperties {
     timeout_in_millis: Option<u64>,
 }
 
-fn refuse(resource: &Resource, property: &str, problem: impl Into<String>) -> TemplateError {
-    let place = format!("Resources.{}.Properties.{property}", resource.logical_id);
-    TemplateError { place, problem: problem.into() }
-}
-
 impl ApiDefinition {
     /// The stack's HTTP API with every function's `HttpApi` events, or none. More than one API, or anything of
     /// it that this door does not do, is an error.
@@ -68,7 +63,7 @@ impl ApiDefinition {
         let mut apis = stack.of_kind::<ApiProperties>("AWS::Serverless::HttpApi")?.into_iter();
         let Some((api, properties)) = apis.next() else { return Ok(None) };
         if let Some((second, _)) = apis.next() {
-            return Err(refuse(second, "", "a second HTTP API, where one is served"));
+            return Err(second.refuse("", "a second HTTP API, where one is served"));
         }
         let cors = properties.cors_configuration.map(Cors::new).transpose();
         let endpoint = api.attributes.get("ApiEndpoint").map(String::as_str).unwrap_or_default();
@@ -78,7 +73,7 @@ impl ApiDefinition {
             account: account(stack),
             stage: properties.stage_name.unwrap_or_else(|| "$default".to_owned()),
             routes: routes(stack, api)?,
-            cors: cors.map_err(|problem| refuse(api, "CorsConfiguration", problem))?,
+            cors: cors.map_err(|problem| api.refuse("CorsConfiguration", problem))?,
             throttling: properties.default_route_settings,
         }))
     }
@@ -111,28 +106,22 @@ fn routes(stack: &Stack, api: &Resource) -> Result<Routes, TemplateError> {
             let properties =
                 event.get("Properties").cloned().unwrap_or_else(|| Value::Object(serde_json::Map::new()));
             let event: EventProperties = serde_json::from_value(properties)
-                .map_err(|error| refuse(function, &place, error.to_string()))?;
+                .map_err(|error| function.refuse(&place, error.to_string()))?;
             let names_this_api = match &event.api_id {
                 Some(id) => *id == api.physical_id,
                 None => api.logical_id == IMPLICIT,
             };
             if !names_this_api {
-                return Err(refuse(
-                    function,
-                    &format!("{place}.ApiId"),
-                    "names no AWS::Serverless::HttpApi here",
-                ));
+                return Err(
+                    function.refuse(&format!("{place}.ApiId"), "names no AWS::Serverless::HttpApi here")
+                );
             }
             if event.payload_format_version.is_some_and(|version| version != "2.0") {
-                return Err(refuse(function, &format!("{place}.PayloadFormatVersion"), "only 2.0"));
+                return Err(function.refuse(&format!("{place}.PayloadFormatVersion"), "only 2.0"));
             }
             let millis = event.timeout_in_millis.unwrap_or(30_000);
             if !(50..=30_000).contains(&millis) {
-                return Err(refuse(
-                    function,
-                    &format!("{place}.TimeoutInMillis"),
-                    "must be from 50 to 30000",
-                ));
+                return Err(function.refuse(&format!("{place}.TimeoutInMillis"), "must be from 50 to 30000"));
             }
             let integration = Integration {
                 function: function.physical_id.clone(),
@@ -140,7 +129,7 @@ fn routes(stack: &Stack, api: &Resource) -> Result<Routes, TemplateError> {
             };
             routes
                 .add(event.method.as_deref(), event.path.as_deref(), integration)
-                .map_err(|problem| refuse(function, &place, problem))?;
+                .map_err(|problem| function.refuse(&place, problem))?;
         }
     }
     Ok(routes)

@@ -133,11 +133,6 @@ struct DeploymentProperties {
     description: IgnoredAny,
 }
 
-fn refuse(resource: &Resource, property: &str, problem: impl Into<String>) -> TemplateError {
-    let place = format!("Resources.{}.Properties.{property}", resource.logical_id);
-    TemplateError { place, problem: problem.into() }
-}
-
 impl ApiDefinition {
     /// The stack's WebSocket API, or none. More than one, or anything of it that this door does not do, is an
     /// error.
@@ -145,18 +140,16 @@ impl ApiDefinition {
         let mut apis = stack.of_kind::<ApiProperties>("AWS::ApiGatewayV2::Api")?.into_iter();
         let Some((api, properties)) = apis.next() else { return Ok(None) };
         if let Some((second, _)) = apis.next() {
-            return Err(refuse(second, "", "a second WebSocket API, where one is served"));
+            return Err(second.refuse("", "a second WebSocket API, where one is served"));
         }
         if properties.protocol_type != "WEBSOCKET" {
-            return Err(refuse(
-                api,
-                "ProtocolType",
-                "only WEBSOCKET; write an HTTP API as AWS::Serverless::HttpApi",
-            ));
+            return Err(
+                api.refuse("ProtocolType", "only WEBSOCKET; write an HTTP API as AWS::Serverless::HttpApi")
+            );
         }
         let expression = properties.route_selection_expression.unwrap_or_default();
         let selection = Selection::parse(&expression).ok_or_else(|| {
-            refuse(api, "RouteSelectionExpression", format!("{expression:?} is not understood"))
+            api.refuse("RouteSelectionExpression", format!("{expression:?} is not understood"))
         })?;
         stack.of_kind::<IntegrationResponseProperties>("AWS::ApiGatewayV2::IntegrationResponse")?;
         stack.of_kind::<DeploymentProperties>("AWS::ApiGatewayV2::Deployment")?;
@@ -183,7 +176,7 @@ fn of_this_api(resource: &Resource, api_id: &str, api: &str) -> Result<(), Templ
     if api_id == api {
         Ok(())
     } else {
-        Err(refuse(resource, "ApiId", format!("{api_id:?} is no WebSocket API here")))
+        Err(resource.refuse("ApiId", format!("{api_id:?} is no WebSocket API here")))
     }
 }
 
@@ -198,7 +191,7 @@ fn stage(stack: &Stack, api: &str) -> Result<(String, RouteSettings), TemplateEr
     };
     of_this_api(resource, &stage.api_id, api)?;
     if let Some((second, _)) = stages.next() {
-        return Err(refuse(second, "", "a second stage, where one is served"));
+        return Err(second.refuse("", "a second stage, where one is served"));
     }
     Ok((stage.stage_name, stage.default_route_settings))
 }
@@ -208,14 +201,14 @@ fn routes(stack: &Stack, api: &str) -> Result<BTreeMap<String, Route>, TemplateE
     for (resource, properties) in stack.of_kind::<IntegrationProperties>("AWS::ApiGatewayV2::Integration")? {
         of_this_api(resource, &properties.api_id, api)?;
         if properties.integration_type != "AWS_PROXY" {
-            return Err(refuse(resource, "IntegrationType", "only AWS_PROXY"));
+            return Err(resource.refuse("IntegrationType", "only AWS_PROXY"));
         }
         let uri = &properties.integration_uri;
         let function = function_arn(uri)
-            .ok_or_else(|| refuse(resource, "IntegrationUri", format!("{uri:?} names no Lambda function")))?;
+            .ok_or_else(|| resource.refuse("IntegrationUri", format!("{uri:?} names no Lambda function")))?;
         let millis = properties.timeout_in_millis.unwrap_or(29_000);
         if !(50..=29_000).contains(&millis) {
-            return Err(refuse(resource, "TimeoutInMillis", "must be from 50 to 29000"));
+            return Err(resource.refuse("TimeoutInMillis", "must be from 50 to 29000"));
         }
         let integration =
             Integration { function: function.to_owned(), timeout: Duration::from_millis(millis) };
@@ -227,7 +220,7 @@ fn routes(stack: &Stack, api: &str) -> Result<BTreeMap<String, Route>, TemplateE
     {
         of_this_api(resource, &response.api_id, api)?;
         if response.route_response_key != "$default" {
-            return Err(refuse(resource, "RouteResponseKey", "only $default"));
+            return Err(resource.refuse("RouteResponseKey", "only $default"));
         }
         answered.insert(response.route_id, resource);
     }
@@ -235,32 +228,30 @@ fn routes(stack: &Stack, api: &str) -> Result<BTreeMap<String, Route>, TemplateE
     for (resource, properties) in stack.of_kind::<RouteProperties>("AWS::ApiGatewayV2::Route")? {
         of_this_api(resource, &properties.api_id, api)?;
         if properties.authorization_type.is_some_and(|kind| kind != "NONE") {
-            return Err(refuse(resource, "AuthorizationType", "only NONE: $connect's function decides"));
+            return Err(resource.refuse("AuthorizationType", "only NONE: $connect's function decides"));
         }
         let integration = properties.target.strip_prefix("integrations/").and_then(|id| integrations.get(id));
-        let integration = integration.ok_or_else(|| {
-            refuse(resource, "Target", format!("{:?} is no integration", properties.target))
-        })?;
+        let integration = integration
+            .ok_or_else(|| resource.refuse("Target", format!("{:?} is no integration", properties.target)))?;
         let expression = properties.route_response_selection_expression;
         if expression.as_deref().is_some_and(|expression| expression != "$default") {
-            return Err(refuse(resource, "RouteResponseSelectionExpression", "only $default"));
+            return Err(resource.refuse("RouteResponseSelectionExpression", "only $default"));
         }
         // Either without the other sends nothing on AWS, which nobody can have meant.
         let is_two_way = answered.remove(&resource.physical_id).is_some();
         if is_two_way != expression.is_some() {
-            return Err(refuse(
-                resource,
+            return Err(resource.refuse(
                 "RouteResponseSelectionExpression",
                 "goes together with an AWS::ApiGatewayV2::RouteResponse: one is there without the other",
             ));
         }
         let route = Route { integration: integration.clone(), is_two_way };
         if routes.insert(properties.route_key.clone(), route).is_some() {
-            return Err(refuse(resource, "RouteKey", format!("a second route {:?}", properties.route_key)));
+            return Err(resource.refuse("RouteKey", format!("a second route {:?}", properties.route_key)));
         }
     }
     match answered.into_values().next() {
-        Some(resource) => Err(refuse(resource, "RouteId", "names no route")),
+        Some(resource) => Err(resource.refuse("RouteId", "names no route")),
         None => Ok(routes),
     }
 }

@@ -1,4 +1,4 @@
--- What a session costs, and what is owed for it (seed 000 §4).
+-- What a session costs, and what is owed for it.
 
 -- The price list; the most specific row valid at a session's start is the one that bills it.
 CREATE TABLE IF NOT EXISTS tariffs (
