@@ -61,8 +61,14 @@ pub(crate) struct UpArgs {
     /// does not run are run from their binaries.
     #[arg(long, env = "LOCAL_INVOKE_ENDPOINT", value_name = "URL")]
     pub(crate) invoke_endpoint: Option<Url>,
-    /// Send only this function there, by its binary's name or its logical id; may be given several times.
-    #[arg(long, value_name = "NAME", requires = "invoke_endpoint")]
+    /// Send only these functions there, by their binaries' names or their logical ids.
+    #[arg(
+        long,
+        env = "LOCAL_INVOKE_ONLY",
+        value_name = "NAME,…",
+        value_delimiter = ',',
+        requires = "invoke_endpoint"
+    )]
     pub(crate) invoke_only: Vec<String>,
     /// Use eleven consecutive ports from this one on instead of the fixed ones.
     #[arg(long, env = "LOCAL_PORT_BASE", value_name = "PORT", value_parser = clap::value_parser!(u16).range(1024..=65_500))]
