@@ -105,6 +105,7 @@ impl<'a> Connection<'a> {
         for (name, value) in &self.post.headers {
             request = request.header(name, value);
         }
+        self.sender.ready().await?;
         let response = self.sender.send_request(request.body(Full::new(self.post.body.clone()))?).await?;
         let good = response.status().is_success();
         let body = response.into_body().collect().await?.to_bytes();
