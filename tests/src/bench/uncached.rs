@@ -24,7 +24,7 @@ pub struct Uncached {
     pub documents_examined: f64,
 }
 
-/// Searches around `points` fresh points near Berlin.
+/// Searches around `points` fresh points in Austin, where the recorded data is densest.
 pub async fn measure(stack: &Stack, points: u32) -> Result<Uncached> {
     let before = searches(stack)?.len();
     let mut examined = (0.0, 0.0);
@@ -34,7 +34,8 @@ pub async fn measure(stack: &Stack, points: u32) -> Result<Uncached> {
         // Redis keeps a list for each fourth decimal; the clock makes a second run ask elsewhere.
         let shift =
             f64::from(point).mul_add(0.001, f64::from(chrono::Utc::now().timestamp_subsec_micros()) * 1e-7);
-        let arguments = json!({ "latitude": 52.4 + shift, "longitude": 13.3 + shift, "radiusKm": 10.0 });
+        let arguments =
+            json!({ "latitude": 30.2 + shift, "longitude": -97.8 + shift, "radiusKm": 10.0, "first": 50 });
         let search: Search = serde_json::from_value(arguments.clone())?;
         let find = doc! { "find": MIRROR_COLLECTION, "filter": mirror_filter(&search) };
         let explained = database.run_command(doc! { "explain": find, "verbosity": "executionStats" }).await?;

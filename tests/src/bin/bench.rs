@@ -123,6 +123,8 @@ async fn main() -> Result<()> {
     }
     tell(Figure::at_most("spawn to ready of every function, p99", all.percentile_ms(99.0), "ms", 25.0));
     tell(Figure::at_most(format!("  largest resident when ready ({})", largest.1), largest.0, "MB", 25.0));
+    let (function, resident_mb) = largest_process(&stack).await?;
+    tell(Figure::at_most(format!("  largest resident after all this ({function})"), resident_mb, "MB", 25.0));
     figure::write(&figures, &Stack::root().join("target/bench.json"))
 }
 
@@ -135,6 +137,17 @@ fn near(latitude: f64, longitude: f64, more: &str) -> String {
         "{{ nearbyStations(latitude: {latitude}, longitude: {longitude}, {more}) {{
             edges {{ distanceKm node {{ id name status connectors {{ type powerKW }} }} }} }} }}"
     )
+}
+
+/// The largest of the stack's own processes, by what it ever held.
+async fn largest_process(stack: &Stack) -> Result<(String, f64)> {
+    let processes: Vec<Value> =
+        reqwest::get(format!("{}/_local/processes", stack.lambda_url)).await?.json().await?;
+    let sizes = processes.iter().map(|process| {
+        let name = process["function"].as_str().unwrap_or_default().to_owned();
+        (name, process["peakRssBytes"].as_f64().unwrap_or(f64::NAN) / 1_048_576.0)
+    });
+    sizes.max_by(|a, b| a.1.total_cmp(&b.1)).ok_or_else(|| "no function runs".into())
 }
 
 fn functions() -> Result<Vec<String>> {
