@@ -75,17 +75,18 @@ async fn main() -> Result<()> {
     ));
     tell(Figure::below("  p99", invocations.delays.percentile_ms(99.0), "ms", 1.0));
 
-    for (name, arguments) in [("nearbyStations from the cache", "radiusKm: 25")] {
-        let near = Post { body: body(&near(52.52, 13.405, arguments), &json!({})), ..station.clone() };
-        load::flood(&near, 2, Duration::from_secs(1)).await?;
-        let paced = load::pace(&near, 8, 200.0, time).await?;
-        tell(Figure::below(
-            format!("{name}, p99 at 200 req/s"),
-            paced.delays.percentile_ms(99.0),
-            "ms",
-            25.0,
-        ));
-    }
+    // The recorded data is densest in Austin.
+    let search = near(30.27, -97.74, "radiusKm: 10, first: 50");
+    let near = Post { body: body(&search, &json!({})), ..station.clone() };
+    load::flood(&near, 2, Duration::from_secs(1)).await?;
+    let paced = load::pace(&near, 8, 200.0, time).await?;
+    tell(Figure::below(
+        "nearbyStations from the cache, p99 at 200 req/s",
+        paced.delays.percentile_ms(99.0),
+        "ms",
+        25.0,
+    ));
+    tell(Figure::at_most("  failed answers", paced.failed as f64, "", 0.0));
     let uncached = uncached::measure(&stack, 100).await?;
     tell(Figure::below(
         "nearbyStations uncached, the function's own time, p99",
