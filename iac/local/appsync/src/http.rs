@@ -55,8 +55,8 @@ async fn graphql(
         }
         Err(_) => return answer(&Refusal::malformed("Unable to read the request.").into()),
     };
-    let headers = readable(&headers);
     let source_ip = source_ip(peer);
+    let headers = received(&headers, &source_ip);
     let request = match serde_json::from_slice::<Request>(&body) {
         Ok(request) => Ok(request),
         Err(error) if error.is_data() => {
@@ -94,9 +94,10 @@ async fn realtime(
     peer: Option<Extension<ConnectInfo<SocketAddr>>>,
     request: axum::extract::Request,
 ) -> HttpResponse {
-    let (uri, headers) = (request.uri().clone(), readable(request.headers()));
+    let source_ip = source_ip(peer);
+    let (uri, headers) = (request.uri().clone(), received(request.headers(), &source_ip));
     match WebSocketUpgrade::from_request(request, &()).await {
-        Ok(upgrade) => realtime::upgrade(api, upgrade, &uri, &headers, source_ip(peer)).await,
+        Ok(upgrade) => realtime::upgrade(api, upgrade, &uri, &headers, source_ip).await,
         Err(_) => answer(
             &Refusal::malformed("Queries and mutations are sent by POST; subscriptions by WebSocket.").into(),
         ),
@@ -147,7 +148,18 @@ fn source_ip(peer: Option<Extension<ConnectInfo<SocketAddr>>>) -> String {
     peer.map_or_else(|| "127.0.0.1".to_owned(), |Extension(ConnectInfo(address))| address.ip().to_string())
 }
 
-/// Headers as resolvers see them: several of one name joined by commas.
+/// The address of the edge through which every request came; on AWS one of CloudFront's.
+const EDGE: &str = "127.0.0.1";
+
+/// Headers as resolvers see them: several of one name joined by commas, and the list of forwarders that the edge
+/// and AppSync have continued.
+fn received(headers: &HeaderMap, source_ip: &str) -> Headers {
+    let mut readable = readable(headers);
+    let claimed = readable.remove("x-forwarded-for").map(|claimed| claimed + ", ").unwrap_or_default();
+    readable.insert("x-forwarded-for".to_owned(), format!("{claimed}{source_ip}, {EDGE}"));
+    readable
+}
+
 fn readable(headers: &HeaderMap) -> Headers {
     let mut readable = Headers::new();
     for (name, value) in headers {

@@ -22,6 +22,7 @@ async fn a_direct_resolver_receives_the_whole_context() {
     assert_eq!(event["stash"], json!({}));
     assert_eq!(event["request"]["domainName"], Value::Null);
     assert_eq!(event["request"]["headers"]["authorization"], "token-1");
+    assert_eq!(event["request"]["headers"]["x-forwarded-for"], "127.0.0.1, 127.0.0.1");
     let info = &event["info"];
     assert_eq!(info["fieldName"], "getStation");
     assert_eq!(info["parentTypeName"], "Query");
