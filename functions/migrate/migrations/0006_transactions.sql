@@ -344,7 +344,7 @@ BEGIN
         WHERE connection_id IS NOT NULL AND NOT charger_is_online(chargers, moment)
         ORDER BY id LIMIT at_most
     LOOP
-        SELECT events || (closed->'events') INTO events
+        SELECT events || coalesce(closed->'events', '[]') INTO events
         FROM charger_disconnected(overdue.id, overdue.connection_id, correlation, moment) AS closed;
         disconnected := disconnected + 1;
     END LOOP;
