@@ -35,7 +35,8 @@ use crate::stores::{self, Places, Settings, StoreError, Stores, process};
 /// ministack's account, and that of every ARN here.
 const ACCOUNT: &str = "000000000000";
 
-/// How long a program under `local run` has to end by itself.
+/// How long a program under `local run` has to end by itself after a Ctrl-C, and when it is asked to.
+const ENDS_WITHIN: Duration = Duration::from_secs(1);
 const STOP_WITHIN: Duration = Duration::from_secs(5);
 
 /// Why the stack is not up.
@@ -237,12 +238,17 @@ async fn run(program: &[OsString], data: &Path, stopping: &CancellationToken) ->
             Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
         }
         () = stopping.cancelled() => {
-            if let Some(pid) = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw) {
-                // It may have ended at this very moment.
-                let _ = kill_process(pid, Signal::TERM);
+            // A Ctrl-C at the terminal was for the program, too, which may be about to end well.
+            let mut ended = tokio::time::timeout(ENDS_WITHIN, child.wait()).await;
+            if ended.is_err() {
+                if let Some(pid) = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw) {
+                    // It may have ended at this very moment.
+                    let _ = kill_process(pid, Signal::TERM);
+                }
+                ended = tokio::time::timeout(STOP_WITHIN, child.wait()).await;
             }
-            let _ = tokio::time::timeout(STOP_WITHIN, child.wait()).await;
-            Ok(ExitCode::from(130))
+            let code = ended.ok().and_then(Result::ok).and_then(|status| status.code());
+            Ok(code.and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::from(130), ExitCode::from))
         }
     }
 }
