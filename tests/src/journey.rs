@@ -67,18 +67,31 @@ pub struct Charge {
     pub after: Money,
 }
 
-/// Mirrors OpenChargeMap if that was not done yet, and tells how many stations there are.
+/// Mirrors OpenChargeMap if that was not done yet, and tells how many stations there are. Several may ask at once.
 pub async fn mirror(stack: &Stack, tell: Tell<'_>) -> Result<i64> {
-    let stations = "SELECT count(*) FROM stations";
-    if stack.count(stations).await? == 0 {
-        let mut report = stack.invoke("sync-ocm", &json!({})).await?;
-        while report["finished"] == json!(false) {
-            tell(format!("the mirror goes on: {report}"));
-            report = stack.invoke("sync-ocm", &json!({})).await?;
+    let completed = "SELECT count(*) FROM outbox WHERE event_type = 'OCM_SYNC_COMPLETED'";
+    let limit = Duration::from_secs(100);
+    wait::until("the mirror to be complete", limit, async || {
+        if stack.count(completed).await? > 0 {
+            return Ok(Some(()));
         }
-        tell(format!("OpenChargeMap mirrored: {report}"));
-    }
-    stack.count(stations).await
+        match stack.invoke("sync-ocm", &json!({})).await {
+            Ok(report) => tell(format!("OpenChargeMap mirrored: {report}")),
+            // Somebody else is at it: the function runs once at a time.
+            Err(error) if error.to_string().contains("HTTP 429") => {}
+            Err(error) => return Err(error),
+        }
+        Ok(None)
+    })
+    .await?;
+    // Who asked too early had an empty list cached, which the event of the completed run makes stale.
+    let query = "{ nearbyStations(latitude: 52.52, longitude: 13.405, radiusKm: 100) { edges { cursor } } }";
+    wait::until("stations near Berlin", limit, async || {
+        let near: Value = stack.public().field(query, json!({})).await?;
+        Ok(near["edges"].as_array().filter(|edges| !edges.is_empty()).map(drop))
+    })
+    .await?;
+    stack.count("SELECT count(*) FROM stations").await
 }
 
 /// Finds a mirrored station near Berlin, and registers a charger with one connector there.

@@ -144,10 +144,11 @@ impl Stack {
     pub async fn invoke(&self, binary: &str, payload: &Value) -> Result<Value> {
         let url = self.invoke_url(binary)?;
         let response = reqwest::Client::new().post(url).json(payload).send().await?;
+        let status = response.status().as_u16();
         let failed =
             response.headers().contains_key("x-amz-function-error") || !response.status().is_success();
         let answer: Value = response.json().await?;
-        if failed { Err(format!("{binary}: {answer}").into()) } else { Ok(answer) }
+        if failed { Err(format!("{binary}: HTTP {status}: {answer}").into()) } else { Ok(answer) }
     }
 
     /// A look into the database, behind every door.
