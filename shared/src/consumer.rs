@@ -9,8 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use tracing::{Instrument, error, info_span, warn};
 
-use crate::event::read_payload;
-use crate::{Envelope, Events, Failure, start_tracing};
+use crate::{Envelope, Events, Failure, read_fields, start_tracing};
 
 /// The event as EventBridge delivers it: ours is the `detail`.
 #[derive(Deserialize)]
@@ -70,7 +69,7 @@ fn parse<P: Events>(message: &SqsMessage) -> Result<Envelope<P>, Failure> {
     let body = message.body.as_deref().unwrap_or_default();
     let delivery: Delivery =
         serde_json::from_str(body).map_err(|error| Failure::invalid("body", error.to_string()))?;
-    let envelope: Envelope<Value> = read_payload(delivery.detail)?;
+    let envelope: Envelope<Value> = read_fields(delivery.detail)?;
     envelope.map(|event_type, fields| {
         let unexpected =
             || Err(Failure::invalid("eventType", format!("{event_type} is not for this consumer")));

@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{CorrelationId, EventId, Failure, Timestamp};
+use crate::{CorrelationId, EventId, Failure, Timestamp, read_fields};
 
 /// The payload of one type of event.
 pub trait Event: DeserializeOwned {
@@ -22,14 +22,8 @@ pub trait Events: Sized {
 
 impl<P: Event> Events for P {
     fn read(event_type: &str, fields: Value) -> Option<Result<Self, Failure>> {
-        (event_type == P::TYPE).then(|| read_payload(fields))
+        (event_type == P::TYPE).then(|| read_fields(fields))
     }
-}
-
-/// A payload out of its fields, or the invalid field.
-pub fn read_payload<P: DeserializeOwned>(fields: Value) -> Result<P, Failure> {
-    serde_path_to_error::deserialize(fields)
-        .map_err(|error| Failure::invalid(error.path().to_string(), error.inner().to_string()))
 }
 
 /// One event: who says what happened when, and the payload beside it, flat.

@@ -13,6 +13,7 @@ mod money;
 mod outbox;
 mod page;
 mod quantity;
+mod read;
 mod reason;
 mod resolver;
 mod run;
@@ -23,7 +24,7 @@ pub use cache::Cache;
 pub use caller::{Caller, Role, User};
 pub use consumer::consumer;
 pub use database::{Database, DatabaseError, Parameter, Statement};
-pub use event::{Envelope, Event, Events, read_payload};
+pub use event::{Envelope, Event, Events};
 pub use failure::Failure;
 pub use ids::{
     ChargerId, ConnectorId, CorrelationId, EventId, InvoiceId, ParseIdError, SessionId, StationId, UserId,
@@ -32,6 +33,7 @@ pub use money::{Currency, Money, MoneyError};
 pub use outbox::{Outbox, Relayed};
 pub use page::{Cursor, Edge, First, Page, PageInfo};
 pub use quantity::{EnergyKwh, EnergyWh, PowerKw};
+pub use read::read_fields;
 pub use reason::Reason;
 pub use resolver::resolver;
 pub use run::{Invocation, run, task};

@@ -11,7 +11,7 @@ use tracing::{Instrument, error, info, info_span};
 
 use crate::caller::User;
 use crate::failure::ResolverError;
-use crate::{Caller, CorrelationId, Failure, Role, UserId, start_tracing};
+use crate::{Caller, CorrelationId, Failure, Role, UserId, read_fields, start_tracing};
 
 /// The context object a resolver is invoked with (only what we read of it).
 #[derive(Debug, Deserialize)]
@@ -82,14 +82,8 @@ where
     let caller = caller(&context);
     let correlation_id = caller.correlation_id;
     let span = info_span!("resolver", field, %correlation_id);
-    let result = async {
-        match serde_path_to_error::deserialize(context.arguments) {
-            Ok(arguments) => handler(caller, arguments).await,
-            Err(error) => Err(Failure::invalid(error.path().to_string(), error.inner().to_string())),
-        }
-    }
-    .instrument(span.clone())
-    .await;
+    let result =
+        async { handler(caller, read_fields(context.arguments)?).await }.instrument(span.clone()).await;
     let _entered = span.enter();
     match result {
         Ok(value) => Ok(Answer::Value(value)),

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tracing::{error, info};
 
-use crate::{Failure, Timestamp, start_tracing};
+use crate::{Failure, Timestamp, read_fields, start_tracing};
 
 /// What a handler may want to know of the invocation it serves.
 #[derive(Debug, Clone, Copy)]
@@ -53,9 +53,7 @@ where
 {
     run(async move |invocation, input: Value| {
         let input = if input.is_object() { input } else { serde_json::json!({}) };
-        let input = serde_path_to_error::deserialize(input)
-            .map_err(|error| Failure::invalid(error.path().to_string(), error.inner().to_string()))?;
-        let report = handler(invocation, input).await?;
+        let report = handler(invocation, read_fields(input)?).await?;
         info!(report = serde_json::to_string(&report).unwrap_or_default(), "done");
         Ok(report)
     })

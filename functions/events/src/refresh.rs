@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use shared::{
     Cache, ConnectorId, EnergyKwh, Envelope, Events, Failure, SessionId, StationId, Timestamp, UserId,
-    read_payload,
+    read_fields,
 };
 
 use crate::cached;
@@ -24,10 +24,8 @@ pub enum News {
 impl Events for News {
     fn read(event_type: &str, fields: Value) -> Option<Result<Self, Failure>> {
         Some(match event_type {
-            "CONNECTOR_STATUS_CHANGED" => read_payload(fields).map(Self::Connector),
-            "SESSION_STARTED" | "SESSION_UPDATED" | "SESSION_ENDED" => {
-                read_payload(fields).map(Self::Session)
-            }
+            "CONNECTOR_STATUS_CHANGED" => read_fields(fields).map(Self::Connector),
+            "SESSION_STARTED" | "SESSION_UPDATED" | "SESSION_ENDED" => read_fields(fields).map(Self::Session),
             "OCM_SYNC_COMPLETED" => Ok(Self::Mirror),
             _ => return None,
         })
