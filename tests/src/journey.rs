@@ -21,6 +21,9 @@ const SPEED: u32 = 120;
 /// The energy after which the driver has enough, in kWh.
 const ENOUGH_KWH: f64 = 1.0;
 
+/// The longest a step is waited for.
+const LIMIT: Duration = Duration::from_secs(30);
+
 /// Told each step as it happens.
 pub type Tell<'a> = &'a mut dyn FnMut(String);
 
@@ -134,6 +137,14 @@ pub async fn connector_status(stack: &Stack, site: &Site) -> Result<String> {
     Ok(ours.and_then(|connector| connector["status"].as_str()).unwrap_or("absent").to_owned())
 }
 
+/// Waits until the app sees the connector as free.
+pub async fn connector_available(stack: &Stack, site: &Site) -> Result<()> {
+    wait::until("the connector to be AVAILABLE", Duration::from_secs(20), async || {
+        Ok((connector_status(stack, site).await? == "AVAILABLE").then_some(()))
+    })
+    .await
+}
+
 /// What is in the account's wallet.
 pub async fn wallet(account: &Account) -> Result<Money> {
     let me: Value =
@@ -154,11 +165,7 @@ pub async fn charge(
     charger
         .step("boot", |step| step["event"] == "ready", |step| tell(format!("charger  {}", brief(step))))
         .await?;
-    let limit = Duration::from_secs(30);
-    wait::until("the connector to be AVAILABLE", limit, async || {
-        Ok((connector_status(stack, site).await? == "AVAILABLE").then_some(()))
-    })
-    .await?;
+    connector_available(stack, site).await?;
     tell("app      the connector is AVAILABLE".into());
 
     let start = "mutation($input: StartSessionInput!) { startSession(input: $input) { id status } }";
@@ -220,7 +227,7 @@ pub async fn charge(
     };
 
     let query = "query { listInvoices(first: 20) { edges { node { sessionId status amount { amount currency } } } } }";
-    let invoice = wait::until("the invoice", limit, async || {
+    let invoice = wait::until("the invoice", LIMIT, async || {
         let invoices: Value = driver.client.field(query, json!({})).await?;
         let edges = invoices["edges"].as_array().cloned().unwrap_or_default();
         Ok(edges
@@ -275,13 +282,12 @@ impl Charge {
 
 /// Waits until nothing is on its way: the outbox published, the queues drained. Dead letters are an error.
 pub async fn settled(stack: &Stack, tell: Tell<'_>) -> Result<()> {
-    let limit = Duration::from_secs(30);
-    wait::until("the outbox to be empty", limit, async || {
+    wait::until("the outbox to be empty", LIMIT, async || {
         Ok((bus::unpublished(stack).await? == 0).then_some(()))
     })
     .await?;
     tell("bus      the outbox is empty".into());
-    wait::until("the queues to drain", limit, async || {
+    wait::until("the queues to drain", LIMIT, async || {
         Ok(bus::depths(stack)
             .await?
             .iter()

@@ -10,7 +10,6 @@ use tests::accounts::Account;
 use tests::charge_point::ChargePoint;
 use tests::journey::{self, CHARGER_PASSWORD};
 use tests::stack::Stack;
-use tests::wait;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
@@ -24,11 +23,7 @@ async fn hears_a_session(program: &str, url: impl Fn(&Stack) -> String) {
     let site = journey::site(&stack, &operator, tell).await.unwrap();
     let mut charger = ChargePoint::start(&stack, &site.charge_point, CHARGER_PASSWORD, "1.6", 60).unwrap();
     charger.step("boot", |step| step["event"] == "ready", |_| ()).await.unwrap();
-    wait::until("the connector to be AVAILABLE", Duration::from_secs(20), async || {
-        Ok((journey::connector_status(&stack, &site).await? == "AVAILABLE").then_some(()))
-    })
-    .await
-    .unwrap();
+    journey::connector_available(&stack, &site).await.unwrap();
     let start = "mutation($input: StartSessionInput!) { startSession(input: $input) { id } }";
     let input = json!({ "stationId": site.station, "connectorId": site.connector });
     let session: Value = driver.client.field(start, json!({ "input": input })).await.unwrap();
