@@ -12,8 +12,9 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{
-    ChargerId, ConnectorId, CorrelationId, Currency, EventId, Failure, InvoiceId, MissingSetting, SessionId,
-    StationId, Timestamp, UserId, setting,
+    ChargerId, ConnectorId, CorrelationId, Currency, EventId, Failure, InvoiceId, MissingSetting, PaymentId,
+    PlanId, RefundId, SessionId, StationId, SubscriptionId, SubscriptionPeriodId, TariffId, Timestamp,
+    UserId, VehicleId, setting,
 };
 
 /// The cluster, by the names the Data API knows it by.
@@ -237,7 +238,7 @@ impl<P: Parameter> Parameter for Option<P> {
 }
 
 macro_rules! id_parameters {
-    ($($id:ty),*) => {$(
+    ($($id:ty),* $(,)?) => {$(
         impl Parameter for $id {
             fn field(self) -> (Field, Option<TypeHint>) {
                 self.uuid().field()
@@ -246,7 +247,23 @@ macro_rules! id_parameters {
     )*};
 }
 
-id_parameters!(ChargerId, ConnectorId, CorrelationId, EventId, InvoiceId, SessionId, StationId, UserId);
+id_parameters!(
+    ChargerId,
+    ConnectorId,
+    CorrelationId,
+    EventId,
+    InvoiceId,
+    PaymentId,
+    PlanId,
+    RefundId,
+    SessionId,
+    StationId,
+    SubscriptionId,
+    SubscriptionPeriodId,
+    TariffId,
+    UserId,
+    VehicleId,
+);
 
 #[cfg(test)]
 mod tests {

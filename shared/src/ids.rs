@@ -62,14 +62,28 @@ ids! {
     CorrelationId;
     /// One event on the bus; consumers are idempotent by it.
     EventId;
-    /// One invoice; there is one for each billed session.
+    /// One invoice or credit note.
     InvoiceId;
+    /// One payment, whatever its parts.
+    PaymentId;
+    /// One flat rate on offer.
+    PlanId;
+    /// One giving back of money for an invoice.
+    RefundId;
     /// One charging session.
     SessionId;
     /// One station, mirrored or controlled; the same in MongoDB and PostgreSQL.
     StationId;
+    /// One driver's flat rate.
+    SubscriptionId;
+    /// One month of a flat rate.
+    SubscriptionPeriodId;
+    /// One line of the price list.
+    TariffId;
     /// One account.
     UserId;
+    /// One car.
+    VehicleId;
 }
 
 #[cfg(test)]

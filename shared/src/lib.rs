@@ -27,7 +27,8 @@ pub use database::{Database, DatabaseError, Parameter, Statement};
 pub use event::{Envelope, Event, Events};
 pub use failure::Failure;
 pub use ids::{
-    ChargerId, ConnectorId, CorrelationId, EventId, InvoiceId, ParseIdError, SessionId, StationId, UserId,
+    ChargerId, ConnectorId, CorrelationId, EventId, InvoiceId, ParseIdError, PaymentId, PlanId, RefundId,
+    SessionId, StationId, SubscriptionId, SubscriptionPeriodId, TariffId, UserId, VehicleId,
 };
 pub use money::{Currency, Money, MoneyError};
 pub use outbox::{Outbox, Relayed};

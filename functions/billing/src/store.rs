@@ -1,4 +1,4 @@
-//! Invoices and wallets in PostgreSQL; the two writes are functions of migration 0007.
+//! Invoices and wallets in PostgreSQL; the two writes are functions of migration 0008.
 
 use chrono::NaiveDate;
 use serde::{Serialize, Serializer};

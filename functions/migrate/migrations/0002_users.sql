@@ -97,18 +97,3 @@ BEGIN
     );
 END;
 $$;
-
--- The wallet's ledger: append-only, one entry a cause.
-CREATE TABLE IF NOT EXISTS wallet_entries (
-    id             uuid PRIMARY KEY,
-    user_id        uuid NOT NULL REFERENCES users,
-    amount         numeric(14, 4) NOT NULL CHECK (amount <> 0),   -- negative for a debit
-    currency       char(3) NOT NULL,
-    balance        numeric(14, 4) NOT NULL,  -- after it
-    cause          text NOT NULL CHECK (cause IN ('CREDIT', 'INVOICE')),
-    cause_id       text NOT NULL,            -- the operator's id and idempotency key; the invoice's id
-    reason         text NOT NULL,
-    created_at     timestamptz NOT NULL,
-    CONSTRAINT wallet_entries_cause_key UNIQUE (cause, cause_id)
-);
-CREATE INDEX IF NOT EXISTS wallet_entries_user ON wallet_entries (user_id, id DESC);

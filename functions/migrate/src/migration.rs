@@ -21,7 +21,10 @@ pub const MIGRATIONS: &[Migration] = migrations![
     4 "0004_sessions",
     5 "0005_chargers",
     6 "0006_transactions",
-    7 "0007_billing",
+    7 "0007_tariffs",
+    8 "0008_billing",
+    9 "0009_payments",
+    10 "0010_events",
 ];
 
 /// One file.

@@ -1,20 +1,19 @@
 -- What a session costs, and what is owed for it.
 
--- The price list; the most specific row valid at a session's start is the one that bills it.
-CREATE TABLE IF NOT EXISTS tariffs (
-    id              uuid PRIMARY KEY,
-    station_id      uuid REFERENCES stations,   -- none: every station
-    currency        char(3) NOT NULL,
-    per_kwh         numeric(12, 6) NOT NULL CHECK (per_kwh >= 0),
-    per_minute      numeric(12, 6) NOT NULL CHECK (per_minute >= 0),
-    start_fee       numeric(12, 6) NOT NULL CHECK (start_fee >= 0),
-    valid_from      timestamptz NOT NULL,
-    valid_to        timestamptz,
-    CHECK (valid_to > valid_from)
+-- The wallet's ledger: append-only, one entry a cause.
+CREATE TABLE IF NOT EXISTS wallet_entries (
+    id             uuid PRIMARY KEY,
+    user_id        uuid NOT NULL REFERENCES users,
+    amount         numeric(14, 4) NOT NULL CHECK (amount <> 0),   -- negative for a debit
+    currency       char(3) NOT NULL,
+    balance        numeric(14, 4) NOT NULL,  -- after it
+    cause          text NOT NULL CHECK (cause IN ('CREDIT', 'INVOICE')),
+    cause_id       text NOT NULL,            -- the operator's id and idempotency key; the invoice's id
+    reason         text NOT NULL,
+    created_at     timestamptz NOT NULL,
+    CONSTRAINT wallet_entries_cause_key UNIQUE (cause, cause_id)
 );
-INSERT INTO tariffs (id, currency, per_kwh, per_minute, start_fee, valid_from)
-VALUES ('00000000-0000-4000-8000-000000000001', 'EUR', 0.49, 0, 0.35, '2020-01-01T00:00:00Z')
-ON CONFLICT DO NOTHING;
+CREATE INDEX IF NOT EXISTS wallet_entries_user ON wallet_entries (user_id, id DESC);
 
 CREATE TABLE IF NOT EXISTS invoices (
     id         uuid PRIMARY KEY,
