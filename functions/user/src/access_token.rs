@@ -14,15 +14,17 @@ pub(crate) const LIFETIME: TimeDelta = TimeDelta::minutes(15);
 /// Tells access tokens from any other JWT (RFC 9068).
 const TYPE: &str = "at+jwt";
 /// How far clocks may be apart.
-const LEEWAY_SECONDS: i64 = 30;
+pub(crate) const LEEWAY_SECONDS: i64 = 30;
 /// Ours have about 500 bytes.
 const MAX_BYTES: usize = 4096;
 
 /// Who issues tokens, and for whom.
 #[derive(Clone)]
-pub(crate) struct Parties {
-    issuer: String,
-    audience: String,
+pub struct Parties {
+    /// `iss`.
+    pub issuer: String,
+    /// `aud`.
+    pub audience: String,
 }
 
 impl Parties {
@@ -93,7 +95,12 @@ pub struct AccessTokenVerifier {
 impl AccessTokenVerifier {
     /// From `JWT_ISSUER`, `JWT_AUDIENCE` and the settings of [`VerifyingKeys::from_env`].
     pub fn from_env(config: &aws_config::SdkConfig) -> Result<Self, MissingSetting> {
-        Ok(Self { keys: VerifyingKeys::from_env(config)?, parties: Parties::from_env()? })
+        Ok(Self::new(VerifyingKeys::from_env(config)?, Parties::from_env()?))
+    }
+
+    /// Verifies with `keys` what `parties` issue and take.
+    pub fn new(keys: VerifyingKeys, parties: Parties) -> Self {
+        Self { keys, parties }
     }
 
     /// What `token` proves; fails only when there are no keys to tell by.

@@ -1,9 +1,8 @@
-//! An account as its owner sees it (GraphQL `User`), and the vehicle that can come with a registration.
+//! An account as its owner sees it (GraphQL `User`), and its vehicles.
 
 use rust_decimal::{Decimal, RoundingStrategy};
 use serde::{Deserialize, Serialize};
-use shared::{Money, Role, Timestamp, UserId};
-use uuid::Uuid;
+use shared::{Money, Role, Timestamp, UserId, VehicleId};
 
 use crate::credentials::{Email, Name};
 
@@ -28,7 +27,11 @@ pub struct Account {
     pub created_at: Timestamp,
 }
 
-fn to_the_smallest_coin<S: serde::Serializer>(money: &Money, serializer: S) -> Result<S::Ok, S::Error> {
+/// As balances are told.
+pub(crate) fn to_the_smallest_coin<S: serde::Serializer>(
+    money: &Money,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     money.rounded().serialize(serializer)
 }
 
@@ -37,7 +40,7 @@ fn to_the_smallest_coin<S: serde::Serializer>(money: &Money, serializer: S) -> R
 #[serde(rename_all = "camelCase")]
 pub struct Vehicle {
     /// Its id.
-    pub id: Uuid,
+    pub id: VehicleId,
     /// `Tesla`.
     pub brand: String,
     /// `Model 3`.
@@ -57,14 +60,9 @@ pub struct VehicleInput {
 }
 
 impl VehicleInput {
-    /// The car, under an id of its own.
-    pub(crate) fn into_vehicle(self) -> Vehicle {
-        Vehicle {
-            id: Uuid::now_v7(),
-            brand: self.brand.0,
-            model: self.model.0,
-            battery_capacity: self.battery_capacity.0,
-        }
+    /// The car under that id.
+    pub(crate) fn into_vehicle(self, id: VehicleId) -> Vehicle {
+        Vehicle { id, brand: self.brand.0, model: self.model.0, battery_capacity: self.battery_capacity.0 }
     }
 }
 

@@ -10,7 +10,23 @@ use crate::access_token::{AccessTokenVerifier, Verified};
 /// A decision is kept no longer than this, so that a new role or a withdrawn key takes effect soon.
 const MAX_TTL_SECONDS: i64 = 60;
 /// Fields that only operators may ask for. Their resolvers check it again.
-const OPERATOR_FIELDS: [&str; 2] = ["Mutation.creditWallet", "Mutation.registerCharger"];
+const OPERATOR_FIELDS: [&str; 15] = [
+    "Mutation.createPlan",
+    "Mutation.createTariff",
+    "Mutation.creditWallet",
+    "Mutation.debitWallet",
+    "Mutation.endTariff",
+    "Mutation.refundInvoice",
+    "Mutation.registerCharger",
+    "Mutation.replayDeadLetters",
+    "Mutation.retirePlan",
+    "Mutation.updateSession",
+    "Query.auditLog",
+    "Query.deadLetters",
+    "Query.eventTrail",
+    "Query.listTariffs",
+    "Query.user",
+];
 
 /// The answer to AppSync. It depends on the token alone: AppSync keeps it by token, whatever the query.
 #[derive(Debug, PartialEq, Eq, Serialize)]
@@ -95,13 +111,32 @@ mod tests {
             json!({
                 "isAuthorized": true,
                 "resolverContext": { "userId": driver.user, "roles": "DRIVER" },
-                "deniedFields": ["Mutation.creditWallet", "Mutation.registerCharger"],
+                "deniedFields": OPERATOR_FIELDS,
                 "ttlOverride": 60,
             })
         );
         let operator = Decision::granted(&verified(&[Role::Driver, Role::Operator], 900));
         assert_eq!(operator.denied_fields, Vec::<&str>::new());
         assert_eq!(operator.resolver_context.unwrap().roles, "DRIVER,OPERATOR");
+    }
+
+    #[test]
+    fn every_field_that_the_schema_keeps_for_operators_is_denied_to_drivers() {
+        let schema = include_str!("../../../graphql/schema.graphql");
+        let (mut kind, mut is_for_operators, mut fields) = ("", false, Vec::new());
+        for line in schema.lines().map(str::trim) {
+            if let Some(name) = line.strip_prefix("type ") {
+                kind = name.split(' ').next().unwrap();
+            } else if line.contains("Operators only") {
+                is_for_operators = true;
+            } else if is_for_operators && line.starts_with(char::is_alphabetic) {
+                let name: String = line.chars().take_while(|c| c.is_alphanumeric()).collect();
+                fields.push(format!("{kind}.{name}"));
+                is_for_operators = false;
+            }
+        }
+        fields.sort();
+        assert_eq!(fields, OPERATOR_FIELDS);
     }
 
     #[test]

@@ -68,7 +68,7 @@ impl TryFrom<String> for Name {
 }
 
 /// A password: 12 to 256 characters. Never logged, hashed at once.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Password(String);
 
@@ -78,15 +78,16 @@ impl Password {
         self.0.as_bytes()
     }
 
-    /// Refuses what a guesser tries first: the account's own words, or next to no variety.
-    pub(crate) fn check_for(&self, email: &Email, name: &Name) -> Result<(), Failure> {
+    /// Refuses what a guesser tries first: the account's own words, or next to no variety. `field` is where the client
+    /// wrote it.
+    pub(crate) fn check_for(&self, email: &Email, name: &Name, field: &'static str) -> Result<(), Failure> {
         let password = self.0.to_lowercase();
         let is_own_word = password == email.0 || password == name.0.to_lowercase();
         let mut characters: Vec<char> = password.chars().collect();
         characters.sort_unstable();
         characters.dedup();
         if is_own_word || characters.len() < 5 {
-            return Err(Failure::invalid("input.password", "is too easy to guess"));
+            return Err(Failure::invalid(field, "is too easy to guess"));
         }
         Ok(())
     }
@@ -161,10 +162,12 @@ mod tests {
         let password = |text: &str| Password::try_from(text.to_owned()).unwrap();
         let email = Email::try_from("ada.lovelace@example.com".to_owned()).unwrap();
         let name = Name::try_from("Augusta Ada King".to_owned()).unwrap();
+        let field = "input.password";
         for weak in ["Ada.Lovelace@example.com", "AUGUSTA ADA KING", "aaaaaaaaaaaaaaaa", "121212121212"] {
-            assert!(password(weak).check_for(&email, &name).is_err(), "{weak}");
+            assert!(password(weak).check_for(&email, &name, field).is_err(), "{weak}");
         }
-        assert!(password("correct horse battery").check_for(&email, &name).is_ok());
+        assert!(password("SecurePass123").check_for(&email, &name, field).is_ok());
+        assert!(password("correct horse battery").check_for(&email, &name, field).is_ok());
         assert!(Password::try_from("short".to_owned()).is_err());
         assert!(Password::try_from("x".repeat(257)).is_err());
     }

@@ -1,11 +1,9 @@
 //! The key pair of access tokens, in Secrets Manager: read at first use, kept, and read again when it may have
-//! been rotated. Several public keys verify at a time, one private key signs.
+//! been rotated. Several public keys verify at a time, one private key signs. Rotated by `rotate_keys`.
 
 use std::sync::Arc;
 
 use aws_config::SdkConfig;
-use aws_sdk_secretsmanager::Client;
-use aws_sdk_secretsmanager::error::DisplayErrorContext;
 use chrono::TimeDelta;
 use jsonwebtoken::{DecodingKey, EncodingKey};
 use serde::Deserialize;
@@ -13,26 +11,12 @@ use shared::{Failure, MissingSetting, Timestamp, setting};
 use tokio::sync::Mutex;
 use tracing::warn;
 
+use crate::secret::Secret;
+
 /// A key withdrawn from the secret is trusted no longer than this.
-const MAX_AGE: TimeDelta = TimeDelta::minutes(10);
+pub(crate) const MAX_AGE: TimeDelta = TimeDelta::minutes(10);
 /// However many unknown key ids turn up, the secret is read no more often.
 const MIN_PAUSE: TimeDelta = TimeDelta::minutes(1);
-
-struct Secret {
-    client: Client,
-    arn: String,
-}
-
-impl Secret {
-    async fn read(&self) -> Result<String, Failure> {
-        let answer = Box::pin(self.client.get_secret_value().secret_id(&self.arn).send()).await;
-        let answer = answer.map_err(|error| {
-            warn!(cause = %DisplayErrorContext(error), "a secret cannot be read");
-            Failure::Unavailable("the token service")
-        })?;
-        answer.secret_string.ok_or(Failure::Unavailable("the token service"))
-    }
-}
 
 /// The private key with its id.
 pub(crate) struct SigningKey {
@@ -41,7 +25,7 @@ pub(crate) struct SigningKey {
 }
 
 impl SigningKey {
-    /// From the secret's text, `{"kid", "privateKey": PKCS #8 PEM}`.
+    /// From the secret's text, `{"kid", "privateKey": PKCS #8 PEM}`; what else a rotation keeps there is no matter.
     pub(crate) fn parse(secret: &str) -> Result<Self, Failure> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
@@ -139,8 +123,11 @@ pub(crate) struct SigningKeys {
 
 impl SigningKeys {
     pub(crate) fn from_env(config: &SdkConfig) -> Result<Self, MissingSetting> {
-        let secret = Secret { client: Client::new(config), arn: setting("JWT_SIGNING_SECRET_ARN")? };
-        Ok(Self { secret, kept: Mutex::default() })
+        Ok(Self::new(config, setting("JWT_SIGNING_SECRET_ARN")?))
+    }
+
+    pub(crate) fn new(config: &SdkConfig, arn: impl Into<String>) -> Self {
+        Self { secret: Secret::new(config, arn), kept: Mutex::default() }
     }
 
     pub(crate) async fn current(&self, now: Timestamp) -> Result<Arc<SigningKey>, Failure> {
@@ -158,8 +145,12 @@ pub struct VerifyingKeys {
 impl VerifyingKeys {
     /// From `JWT_VERIFYING_SECRET_ARN`; reads nothing yet.
     pub fn from_env(config: &SdkConfig) -> Result<Self, MissingSetting> {
-        let secret = Secret { client: Client::new(config), arn: setting("JWT_VERIFYING_SECRET_ARN")? };
-        Ok(Self { secret, kept: Mutex::default() })
+        Ok(Self::new(config, setting("JWT_VERIFYING_SECRET_ARN")?))
+    }
+
+    /// In the secret of that ARN; reads nothing yet.
+    pub fn new(config: &SdkConfig, arn: impl Into<String>) -> Self {
+        Self { secret: Secret::new(config, arn), kept: Mutex::default() }
     }
 
     /// The keys, as new as needed to know `kid` if it exists.

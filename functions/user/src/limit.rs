@@ -1,4 +1,4 @@
-//! How often a login may be tried. Counted in Redis, in windows of fifteen minutes; with Redis gone nothing is
+//! How often a password may be tried, at a login or by who is logged in. Counted in Redis, in windows of fifteen minutes; with Redis gone nothing is
 //! limited but what argon2 costs.
 //!
 //! - One address at one account: 10 failures. What others do elsewhere never counts against the owner here.
@@ -70,9 +70,6 @@ fn judge(counts: Counts) -> Verdict {
 impl Attempt {
     /// Keys hold hashes: an e-mail address is nobody's business in a cache.
     pub(crate) fn new(email: &Email, source_ip: Option<&str>) -> Self {
-        let hash = |text: &str| -> String {
-            Sha256::digest(text).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
-        };
         let (account, address) = (hash(email.as_str()), hash(&network(source_ip.unwrap_or_default())));
         Self {
             account_key: format!("login:account:{account}"),
@@ -116,8 +113,12 @@ impl Attempt {
     }
 }
 
+pub(crate) fn hash(text: &str) -> String {
+    Sha256::digest(text).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// What one subscriber of a network holds: an IPv4 address, or an IPv6 prefix of 64 bits.
-fn network(address: &str) -> String {
+pub(crate) fn network(address: &str) -> String {
     match address.parse() {
         Ok(IpAddr::V6(address)) if address.to_ipv4_mapped().is_none() => {
             let [a, b, c, d, ..] = address.segments();

@@ -5,9 +5,10 @@ use shared::{Cache, Caller, Database, Failure};
 
 use crate::credentials::{Email, Password};
 use crate::limit::Attempt;
+use crate::password;
 use crate::refresh_token::RefreshToken;
+use crate::store::{self, WithPassword};
 use crate::tokens::{TokenIssuer, Tokens};
-use crate::{password, store};
 
 /// Arguments of `Mutation.login`.
 #[derive(Deserialize)]
@@ -34,12 +35,13 @@ pub async fn login(
     let found = store::account_to_log_in(database, &input.email).await?;
     let is_right =
         password::verify(&input.password, found.as_ref().map(|found| found.password_hash.as_str()))?;
-    let Some(found) = found.filter(|_| is_right) else {
-        return Err(Failure::Unauthenticated("the e-mail address or the password is wrong"));
-    };
+    let wrong = Failure::Unauthenticated("the e-mail address or the password is wrong");
+    let Some(WithPassword { account, password_hash }) = found.filter(|_| is_right) else { return Err(wrong) };
     attempt.succeeded(cache).await;
     let refresh_token = RefreshToken::generate();
     issuer.ready(caller.at).await?;
-    store::begin_login(database, found.account.id, &refresh_token, caller.at).await?;
-    issuer.issue(found.account, refresh_token, caller.at).await
+    if !store::begin_login(database, account.id, &password_hash, &refresh_token, caller.at).await? {
+        return Err(wrong);
+    }
+    issuer.issue(account, refresh_token, caller.at).await
 }

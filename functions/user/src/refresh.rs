@@ -15,20 +15,21 @@ pub struct Refresh {
     refresh_token: RefreshToken,
 }
 
-/// Trades a refresh token for new tokens. One that was spent before is either a lost answer asked for again, within
-/// seconds, or stolen: then nobody who holds a token of that login can use it any more.
+/// Trades a refresh token for new tokens. Asked again within seconds, because the answer got lost or because many asked
+/// at once, it gives the same refresh token; a token that is spent any other way is stolen, and then nobody who holds a
+/// token of that login can use it any more.
 pub async fn refresh(
     database: &Database,
     issuer: &TokenIssuer,
     caller: &Caller,
-    arguments: Refresh,
+    Refresh { refresh_token }: Refresh,
 ) -> Result<Tokens, Failure> {
     issuer.ready(caller.at).await?;
-    let fresh = RefreshToken::generate();
-    let rotation =
-        store::rotate(database, &arguments.refresh_token, &fresh, caller.at, caller.correlation_id).await?;
+    let rotation = store::rotate(database, &refresh_token, caller.at, caller.correlation_id).await?;
     match rotation {
-        Rotation::Rotated { account } => issuer.issue(*account, fresh, caller.at).await,
+        Rotation::Rotated { seed, account } => {
+            issuer.issue(*account, refresh_token.successor(&seed), caller.at).await
+        }
         Rotation::Reused => {
             warn!("a spent refresh token came back: its login was ended");
             Err(Failure::Unauthenticated("log in again"))

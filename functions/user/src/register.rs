@@ -3,10 +3,11 @@
 use chrono::SubsecRound;
 use rust_decimal::Decimal;
 use serde::Deserialize;
-use shared::{Caller, Currency, Failure, Money, Outbox, Role, UserId};
+use shared::{Cache, Caller, Currency, Failure, Money, Outbox, Role, UserId, VehicleId};
 
 use crate::account::{Account, VehicleInput};
 use crate::credentials::{Email, Name, Password};
+use crate::quota::RegistrationLimit;
 use crate::refresh_token::RefreshToken;
 use crate::tokens::{TokenIssuer, Tokens};
 use crate::{password, store};
@@ -28,18 +29,23 @@ struct Input {
 /// Opens an account and logs it in.
 pub async fn register(
     outbox: &Outbox,
+    cache: &Cache,
+    limit: RegistrationLimit,
     issuer: &TokenIssuer,
     caller: &Caller,
     Register { input }: Register,
 ) -> Result<Tokens, Failure> {
     let Input { email, name, password, vehicle } = input;
-    password.check_for(&email, &name)?;
+    password.check_for(&email, &name, "input.password")?;
+    if let Some(quota) = limit.of(caller.source_ip.as_deref()) {
+        quota.admit(cache).await?;
+    }
     let account = Account {
         id: UserId::new(),
         email,
         name,
         roles: vec![Role::Driver],
-        vehicles: vehicle.map(VehicleInput::into_vehicle).into_iter().collect(),
+        vehicles: vehicle.map(|car| car.into_vehicle(VehicleId::new())).into_iter().collect(),
         wallet_balance: Money::new(Decimal::ZERO, Currency::EUR),
         created_at: caller.at.trunc_subsecs(3),
     };

@@ -32,6 +32,11 @@ impl TokenIssuer {
         Ok(Self { keys: SigningKeys::from_env(config)?, parties: Parties::from_env()? })
     }
 
+    /// Signs with the key in the secret of that ARN; reads nothing yet.
+    pub fn new(config: &SdkConfig, signing_secret_arn: &str, parties: Parties) -> Self {
+        Self { keys: SigningKeys::new(config, signing_secret_arn), parties }
+    }
+
     /// Makes sure that [`TokenIssuer::issue`] will not fail, before anything is written that it must follow.
     pub(crate) async fn ready(&self, now: Timestamp) -> Result<(), Failure> {
         self.keys.current(now).await.map(drop)
