@@ -18,6 +18,8 @@ pub enum Purpose {
     Start(SessionId),
     /// To stop it.
     Stop(SessionId),
+    /// To stop a transaction that nobody pays for.
+    Refuse,
 }
 
 /// One call.

@@ -1,6 +1,6 @@
 //! Which time a report counts by: the charger's, unless its clock cannot be right.
 
-use chrono::{DateTime, TimeDelta};
+use chrono::{DateTime, SubsecRound, TimeDelta};
 use ocpp_kit::types::DateTime as OcppDateTime;
 use shared::Timestamp;
 
@@ -13,8 +13,17 @@ const UNSET: i64 = 1_262_304_000;
 /// moments more than five minutes ahead of us, and those of a clock that was never set (before 2010), become the
 /// moment of receipt.
 pub(crate) fn charger_time(reported: OcppDateTime, received_at: Timestamp) -> Timestamp {
+    believed(reported, received_at).unwrap_or(received_at)
+}
+
+/// The same to the millisecond, but none where [`charger_time`] is the moment of receipt.
+pub(crate) fn told_time(reported: OcppDateTime, received_at: Timestamp) -> Option<Timestamp> {
+    believed(reported, received_at).map(|at| at.trunc_subsecs(3))
+}
+
+fn believed(reported: OcppDateTime, received_at: Timestamp) -> Option<Timestamp> {
     let reported = DateTime::from_timestamp_micros(reported.timestamp().as_microsecond());
-    reported.filter(|at| at.timestamp() >= UNSET && *at <= received_at + AHEAD).unwrap_or(received_at)
+    reported.filter(|at| at.timestamp() >= UNSET && *at <= received_at + AHEAD)
 }
 
 /// Our time, for a charger to set its clock by.

@@ -1,12 +1,33 @@
-//! Asks chargers for what sessions want of them: consumes `SESSION_UPDATED` with status `STARTING` or `STOPPING`.
+//! Asks chargers for what sessions want of them, and to stop what nobody pays for: consumes `SESSION_UPDATED` with status
+//! `STARTING` or `STOPPING`, and `TRANSACTION_REFUSED`.
 
 use serde::Deserialize;
+use serde_json::Value;
 use session::Status;
-use shared::{Envelope, Event, Failure, SessionId, Timestamp};
+use shared::{Envelope, Events, Failure, SessionId, Timestamp, read_fields};
 use tracing::info;
 
 use crate::protocol::{self, Remote};
-use crate::{Call, Commanded, Desk, Purpose};
+use crate::{Call, ChargePointId, Commanded, Desk, Purpose};
+
+/// The events that ask something of a charger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wish {
+    /// `SESSION_UPDATED`.
+    Session(SessionUpdated),
+    /// `TRANSACTION_REFUSED`.
+    Refusal(TransactionRefused),
+}
+
+impl Events for Wish {
+    fn read(event_type: &str, fields: Value) -> Option<Result<Self, Failure>> {
+        Some(match event_type {
+            "SESSION_UPDATED" => read_fields(fields).map(Self::Session),
+            "TRANSACTION_REFUSED" => read_fields(fields).map(Self::Refusal),
+            _ => return None,
+        })
+    }
+}
 
 /// What is read of `SESSION_UPDATED`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -18,14 +39,42 @@ pub struct SessionUpdated {
     pub status: Status,
 }
 
-impl Event for SessionUpdated {
-    const TYPE: &'static str = "SESSION_UPDATED";
+/// What is read of `TRANSACTION_REFUSED`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TransactionRefused {
+    /// Whose transaction it is.
+    pub charge_point_id: ChargePointId,
+    /// By its name at the charger.
+    pub transaction_id: String,
 }
 
-/// Sends the charger a remote start or stop, once an event: the event's id is the message's. Nothing is sent for a
-/// session that has moved on since.
-pub async fn command(desk: Desk<'_>, event: Envelope<SessionUpdated>, at: Timestamp) -> Result<(), Failure> {
-    let SessionUpdated { session_id, status } = event.payload;
+/// Sends the charger a remote start or stop, once an event: the event's id is the message's.
+pub async fn command(desk: Desk<'_>, event: Envelope<Wish>, at: Timestamp) -> Result<(), Failure> {
+    let message_id = event.event_id.to_string();
+    match event.payload {
+        Wish::Session(updated) => follow(desk, updated, message_id, event.timestamp, at).await,
+        Wish::Refusal(refused) => {
+            // One that is not connected is asked again when it tells more of the transaction.
+            let Some(connection) = desk.connections.of(&refused.charge_point_id).await? else {
+                return Ok(());
+            };
+            let remote = protocol::remote_stop(connection.protocol, &refused.transaction_id)?;
+            let call = remote.call(message_id, Purpose::Refuse, event.timestamp);
+            ask(desk, &refused.charge_point_id, &call, at).await
+        }
+    }
+}
+
+/// Asks for what a session wants. Nothing is sent for one that has moved on since.
+async fn follow(
+    desk: Desk<'_>,
+    updated: SessionUpdated,
+    message_id: String,
+    asked_at: Timestamp,
+    at: Timestamp,
+) -> Result<(), Failure> {
+    let SessionUpdated { session_id, status } = updated;
     let Some(wanted) = desk.records.commanded(session_id, at).await? else { return Ok(()) };
     if wanted.status != status {
         info!(session.id = %session_id, "the session has moved on: nothing is asked");
@@ -39,13 +88,18 @@ pub async fn command(desk: Desk<'_>, event: Envelope<SessionUpdated>, at: Timest
         }
         return Ok(());
     }
+    ask(desk, &wanted.charge_point_id, &remote.call(message_id, purpose, asked_at), at).await
+}
 
-    let message_id = event.event_id.to_string();
-    let (action, payload) = (remote.action.to_owned(), remote.payload);
-    let call = Call { message_id, action, payload, purpose, asked_at: event.timestamp };
-    let charger = &wanted.charge_point_id;
-    desk.calls.enqueue(charger, &call, at).await?;
+async fn ask(desk: Desk<'_>, charger: &ChargePointId, call: &Call, at: Timestamp) -> Result<(), Failure> {
+    desk.calls.enqueue(charger, call, at).await?;
     desk.dispatch(charger, at).await
+}
+
+impl Remote {
+    fn call(self, message_id: String, purpose: Purpose, asked_at: Timestamp) -> Call {
+        Call { message_id, action: self.action.to_owned(), payload: self.payload, purpose, asked_at }
+    }
 }
 
 /// What a session's state asks for, in the charger's protocol.

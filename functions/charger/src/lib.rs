@@ -6,6 +6,7 @@ mod calls;
 mod clock;
 mod command;
 mod connect;
+mod course;
 mod credentials;
 mod disconnect;
 mod dispatch;
@@ -22,7 +23,7 @@ mod store;
 
 pub use answer::{Answers, Kept};
 pub use calls::{Call, Calls, Enqueued, Outstanding, Overdue, Purpose, TIMEOUT};
-pub use command::{SessionUpdated, command};
+pub use command::{SessionUpdated, TransactionRefused, Wish, command};
 pub use connect::connect;
 pub use credentials::{PasswordHash, verify};
 pub use disconnect::disconnect;

@@ -136,7 +136,7 @@ async fn conclude(
             desk.records.fail(session, "REMOTE_START_REJECTED", at).await?;
         }
         // Accepted is not charging: that is for the transaction to tell. A refused stop is asked for again in time.
-        (Purpose::Start(_) | Purpose::Stop(_), _) => {}
+        (Purpose::Start(_) | Purpose::Stop(_) | Purpose::Refuse, _) => {}
     }
     desk.calls.settle(charger, id).await?;
     desk.dispatch(charger, at).await?;

@@ -89,10 +89,13 @@ fn watt_hours(value: Decimal, unit: &str, multiplier: i32) -> Option<EnergyWh> {
         "kWh" => 3,
         _ => return None,
     };
-    let exponent = multiplier.checked_add(kilo)?;
+    plausible(scaled(value, multiplier.checked_add(kilo)?)?)
+}
+
+/// `value` × 10^`exponent`; none beyond what a number can hold.
+pub(crate) fn scaled(value: Decimal, exponent: i32) -> Option<Decimal> {
     let power = Decimal::from(10_i64.checked_pow(exponent.unsigned_abs())?);
-    let energy = if exponent < 0 { value.checked_div(power)? } else { value.checked_mul(power)? };
-    plausible(energy)
+    if exponent < 0 { value.checked_div(power) } else { value.checked_mul(power) }
 }
 
 fn plausible(energy: Decimal) -> Option<EnergyWh> {

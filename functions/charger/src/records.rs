@@ -87,7 +87,7 @@ pub struct Expired {
     pub failed: u32,
     /// Transactions settled without a stop or with reports missing.
     pub settled: u32,
-    /// Sessions whose charger is asked to stop once more.
+    /// Chargers asked once more to stop a session, or a transaction that nobody pays for.
     pub asked_again: u32,
     /// Chargers whose socket must be gone.
     pub disconnected: u32,
@@ -144,6 +144,6 @@ pub trait Records {
     /// Gives up a session that has not begun.
     async fn fail(&self, session: SessionId, reason: &'static str, at: Timestamp) -> Result<(), Failure>;
 
-    /// Does what passing time brings, at most a hundred of each.
+    /// Does what passing time brings, some hundreds of things at most.
     async fn expire(&self, at: Timestamp) -> Result<Expired, Failure>;
 }

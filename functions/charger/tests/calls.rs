@@ -3,22 +3,26 @@
 
 mod support;
 
-use charger::{Commanded, Protocol, SessionUpdated, command, expire};
+use charger::{Commanded, Protocol, SessionUpdated, TransactionRefused, Wish, command, expire};
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 use session::Status;
 use shared::{CorrelationId, Envelope, EventId, Failure, SessionId, Timestamp};
 use support::{Line, charge_point, noon, result};
 
-fn updated(session_id: SessionId, status: Status, timestamp: Timestamp) -> Envelope<SessionUpdated> {
+fn updated(session_id: SessionId, status: Status, timestamp: Timestamp) -> Envelope<Wish> {
+    event("SESSION_UPDATED", timestamp, Wish::Session(SessionUpdated { session_id, status }))
+}
+
+fn event(event_type: &str, timestamp: Timestamp, payload: Wish) -> Envelope<Wish> {
     Envelope {
         event_id: EventId::new(),
-        event_type: "SESSION_UPDATED".into(),
+        event_type: event_type.into(),
         version: 1,
         timestamp,
         source: "session-service".into(),
         correlation_id: CorrelationId::new(),
-        payload: SessionUpdated { session_id, status },
+        payload,
     }
 }
 
@@ -36,7 +40,7 @@ fn commanded(status: Status, protocol: Protocol) -> Commanded {
 }
 
 /// A line over which a session was asked to start.
-async fn asked(protocol: Protocol) -> (Line, SessionId, Envelope<SessionUpdated>) {
+async fn asked(protocol: Protocol) -> (Line, SessionId, Envelope<Wish>) {
     let line = Line::open(protocol).await;
     *line.book.commanded.borrow_mut() = Some(commanded(Status::Starting, protocol));
     let session = SessionId::new();
@@ -78,6 +82,34 @@ async fn a_session_asks_its_charger_to_stop_its_transaction() {
     let line = Line::open(Protocol::Ocpp201).await;
     let id = ask_to_stop(&line, SessionId::new(), noon()).await;
     assert_eq!(line.memory.sent(), json!([2, id, "RequestStopTransaction", {"transactionId": "1234"}]));
+}
+
+#[tokio::test]
+async fn a_transaction_that_nobody_pays_for_is_asked_to_stop_over_whatever_is_spoken_now() {
+    for (protocol, action, id) in [
+        (Protocol::Ocpp16, "RemoteStopTransaction", json!(1234)),
+        (Protocol::Ocpp201, "RequestStopTransaction", json!("1234")),
+    ] {
+        let line = Line::open(protocol).await;
+        let refused = TransactionRefused { charge_point_id: charge_point(), transaction_id: "1234".into() };
+        let event = event("TRANSACTION_REFUSED", noon(), Wish::Refusal(refused));
+        for _ in 0..2 {
+            command(line.desk(), event.clone(), noon()).await.unwrap();
+        }
+        let message_id = event.event_id.to_string();
+        assert_eq!(line.memory.sent(), json!([2, message_id, action, {"transactionId": id}]));
+        assert_eq!(posted(&line), 1);
+        // Whatever it says to that, the next call may go out.
+        line.say(&json!([3, message_id, {"status": "Rejected"}]).to_string()).await;
+        assert!(line.book.failed.borrow().is_empty());
+        ask_to_stop(&line, SessionId::new(), noon()).await;
+        assert_eq!(posted(&line), 2);
+    }
+    // Nobody is there to ask.
+    let line = Line::open(Protocol::Ocpp16).await;
+    let refused = TransactionRefused { charge_point_id: "CP-9".parse().unwrap(), transaction_id: "1".into() };
+    command(line.desk(), event("TRANSACTION_REFUSED", noon(), Wish::Refusal(refused)), noon()).await.unwrap();
+    assert_eq!(posted(&line), 0);
 }
 
 #[tokio::test]

@@ -1,8 +1,9 @@
 //! The sample events are what the functions take.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use charger::{ExpiryRequest, RegisterRequest, SessionUpdated, SocketEvent};
+use charger::{ExpiryRequest, RegisterRequest, SocketEvent, Wish};
 use serde_json::Value;
+use shared::Events;
 
 fn read(path: &str) -> Value {
     let path = format!("{}/../../events/{path}.json", env!("CARGO_MANIFEST_DIR"));
@@ -19,8 +20,11 @@ fn every_sample_is_understood() {
     let _: RegisterRequest = serde_json::from_value(read("register-charger")["arguments"].clone()).unwrap();
     let _: ExpiryRequest = serde_json::from_value(read("expire-calls")).unwrap();
 
-    let body = read("command-charger")["Records"][0]["body"].as_str().unwrap().to_owned();
-    let event = serde_json::from_str::<Value>(&body).unwrap()["detail"].take();
-    jsonschema::validator_for(&read("schemas/SESSION_UPDATED")).unwrap().validate(&event).unwrap();
-    let _: SessionUpdated = serde_json::from_value(event).unwrap();
+    for record in read("command-charger")["Records"].as_array().unwrap() {
+        let body: Value = serde_json::from_str(record["body"].as_str().unwrap()).unwrap();
+        let event_type = body["detail-type"].as_str().unwrap();
+        let schema = read(&format!("schemas/{event_type}"));
+        jsonschema::validator_for(&schema).unwrap().validate(&body["detail"]).unwrap();
+        Wish::read(event_type, body["detail"].clone()).unwrap().unwrap();
+    }
 }

@@ -3,7 +3,7 @@
 
 mod support;
 
-use charger::{Commanded, Protocol, SessionUpdated, command};
+use charger::{Commanded, Protocol, SessionUpdated, Wish, command};
 use jsonschema::Validator;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -187,7 +187,7 @@ fn what_is_asked_of_chargers_is_what_the_schemas_allow() {
                     timestamp: noon(),
                     source: "session-service".into(),
                     correlation_id: CorrelationId::new(),
-                    payload: SessionUpdated { session_id: SessionId::new(), status },
+                    payload: Wish::Session(SessionUpdated { session_id: SessionId::new(), status }),
                 };
                 command(line.desk(), event, noon()).await.unwrap();
                 line.memory.sent()

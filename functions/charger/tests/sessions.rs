@@ -311,14 +311,14 @@ async fn an_expiry_of_many_is_told_in_rows_that_the_data_api_takes() {
                                    connected_at)
              SELECT gen_random_uuid(), 'DEAD-' || number, '{station}', '-', '2025-01-01', 'socket-' || number,
                     '2026-02-20'
-             FROM generate_series(1, 120) AS number",
+             FROM generate_series(1, 500) AS number",
             driver = driver.id,
             station = charger.station,
         ))
         .await;
     let first = world.registry.expire(world.now).await.unwrap();
-    assert_eq!((first.failed, first.disconnected), (60, 100));
+    assert_eq!((first.failed, first.disconnected), (60, 340));
     let second = world.registry.expire(world.now).await.unwrap();
-    assert_eq!((second.failed, second.disconnected), (0, 20));
+    assert_eq!((second.failed, second.disconnected), (0, 160));
     assert_eq!(world.one("SELECT count(*) FROM outbox WHERE published_at IS NULL").await, 0);
 }

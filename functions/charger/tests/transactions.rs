@@ -8,7 +8,7 @@ use chrono::TimeDelta;
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use session::Status;
-use support::{World, at};
+use support::{World, at, permutations};
 
 const START_AT: &str = "2026-02-21T11:00:00Z";
 const STOP_AT: &str = "2026-02-21T11:58:00Z";
@@ -270,19 +270,6 @@ async fn checklist_37_to_41_a_transaction_s_reports_give_the_same_end_in_any_ord
     );
     assert_eq!(world.events("SESSION_STARTED").await.len(), orders.len());
     drop(driver);
-}
-
-fn permutations(items: &[usize]) -> Vec<Vec<usize>> {
-    if items.is_empty() {
-        return vec![vec![]];
-    }
-    let mut all = Vec::new();
-    for (at, first) in items.iter().enumerate() {
-        let rest: Vec<_> =
-            items.iter().enumerate().filter(|(place, _)| *place != at).map(|(_, it)| *it).collect();
-        all.extend(permutations(&rest).into_iter().map(|tail| [vec![*first], tail].concat()));
-    }
-    all
 }
 
 #[tokio::test]

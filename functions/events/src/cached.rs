@@ -6,10 +6,12 @@
 //! | `station:{id}:connectors:{connector id}` | hash of `status`, `errorCode`, `updatedAt`, 1 h |
 //! | `station:{id}:detail` | kept by station readers, forgotten here |
 //! | `stations:generation` | number in the keys of station lists; a new one leaves them all behind |
-//! | `session:{id}` | an open session's state as JSON, 1 h |
-//! | `session:{id}:age` | the age of the event that wrote or deleted it, 1 h |
+//! | `session:{id}` | an open session as the API shows it, 1 h; those who change sessions write it, too |
+//! | `session:{id}:age` | the `updatedAt` of what was written or deleted last, 1 h |
 //!
 //! Ages compare as text; what an older event says never replaces what a newer one said.
+
+use std::time::Duration;
 
 use redis::{Pipeline, Script};
 use serde::Serialize;
@@ -17,7 +19,8 @@ use serde_json::json;
 use shared::{Cache, Failure};
 
 const CHANNEL: &str = "invalidate";
-const LIFETIME_SECONDS: u64 = 3600;
+/// How long what was kept, or that it was deleted, is known.
+pub(crate) const LIFETIME: Duration = Duration::from_secs(3600);
 
 /// Replaces a hash of fields unless a newer event was there first; its age is one of them.
 const PUT_FIELDS: &str = "
@@ -28,21 +31,6 @@ const PUT_FIELDS: &str = "
     redis.call('DEL', KEYS[1])
     redis.call('HSET', KEYS[1], 'age', ARGV[1], unpack(ARGV, 5))
     redis.call('EXPIRE', KEYS[1], ARGV[2])
-    redis.call('PUBLISH', ARGV[3], ARGV[4])
-    return 1";
-
-/// Writes or deletes a text unless a newer event was there first; its age outlives it.
-const PUT_TEXT: &str = "
-    local age = redis.call('GET', KEYS[2])
-    if age and age > ARGV[1] then
-        return 0
-    end
-    redis.call('SET', KEYS[2], ARGV[1], 'EX', ARGV[2])
-    if ARGV[5] then
-        redis.call('SET', KEYS[1], ARGV[5], 'EX', ARGV[2])
-    else
-        redis.call('DEL', KEYS[1])
-    end
     redis.call('PUBLISH', ARGV[3], ARGV[4])
     return 1";
 
@@ -63,7 +51,7 @@ pub(crate) async fn put_fields(
 ) -> Result<(), Failure> {
     let script = Script::new(PUT_FIELDS);
     let mut call = script.key(key);
-    call.arg(age).arg(LIFETIME_SECONDS).arg(CHANNEL).arg(told(&[key.to_owned()])).arg(fields);
+    call.arg(age).arg(LIFETIME.as_secs()).arg(CHANNEL).arg(told(&[key.to_owned()])).arg(fields);
     cache.ask(async |redis| call.invoke_async::<()>(redis).await).await.ok_or_else(gone)
 }
 
@@ -74,14 +62,7 @@ pub(crate) async fn put(
     age: &str,
     value: Option<&impl Serialize>,
 ) -> Result<(), Failure> {
-    let text = value.map(serde_json::to_string).transpose().map_err(Failure::fault)?;
-    let script = Script::new(PUT_TEXT);
-    let mut call = script.key(key);
-    call.key(format!("{key}:age")).arg(age).arg(LIFETIME_SECONDS).arg(CHANNEL).arg(told(&[key.to_owned()]));
-    if let Some(text) = text {
-        call.arg(text);
-    }
-    cache.ask(async |redis| call.invoke_async::<()>(redis).await).await.ok_or_else(gone)
+    cache.replace(key, age, value, LIFETIME).await.map(drop).ok_or_else(gone)
 }
 
 /// Deletes what readers keep under `keys`.

@@ -4,8 +4,8 @@ use chrono::SecondsFormat;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use shared::{
-    Cache, ConnectorId, EnergyKwh, Envelope, Events, Failure, SessionId, StationId, Timestamp, UserId,
-    read_fields,
+    Cache, ConnectorId, EnergyKwh, Envelope, Events, Failure, SessionId, StationId, TariffId, Timestamp,
+    UserId, read_fields,
 };
 
 use crate::cached;
@@ -44,18 +44,25 @@ pub struct ConnectorChanged {
     at: Timestamp,
 }
 
-/// A session's new state.
+/// A session's new state: what is read is what is kept, in the words of the GraphQL `Session`. One that is open
+/// has neither end nor cost.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SessionChanged {
-    session_id: SessionId,
+    #[serde(rename(deserialize = "sessionId"))]
+    id: SessionId,
     user_id: UserId,
     station_id: StationId,
-    connector_id: Option<ConnectorId>,
+    connector_id: ConnectorId,
     status: String,
-    energy_kwh: EnergyKwh,
-    started_at: Option<Timestamp>,
+    #[serde(rename(deserialize = "startedAt"))]
+    start_time: Option<Timestamp>,
+    #[serde(rename(deserialize = "energyKwh", serialize = "energyKWh"))]
+    energy: EnergyKwh,
+    tariff_id: Option<TariffId>,
     reason: Option<String>,
+    created_at: Timestamp,
+    updated_at: Timestamp,
 }
 
 impl SessionChanged {
@@ -65,7 +72,7 @@ impl SessionChanged {
 }
 
 /// Brings the cache up to date; fails when Redis is gone, so that the queue tries again.
-pub async fn refresh(cache: &Cache, event: Envelope<News>) -> Result<(), Failure> {
+pub async fn refresh(cache: &Cache, event: Envelope<News>, now: Timestamp) -> Result<(), Failure> {
     let told_at = event.timestamp.timestamp_millis();
     match &event.payload {
         News::Connector(change) => {
@@ -79,10 +86,12 @@ pub async fn refresh(cache: &Cache, event: Envelope<News>) -> Result<(), Failure
             cached::forget(cache, &[format!("station:{}:detail", change.station_id)]).await
         }
         News::Session(change) => {
-            // Within one moment the end comes last, whatever arrives last.
-            let age = format!("{told_at:015}.{}", u8::from(change.is_over()));
-            let kept = (!change.is_over()).then_some(change);
-            cached::put(cache, &format!("session:{}", change.session_id), &age, kept).await
+            // No two states of a session have the same.
+            let age = change.updated_at.to_rfc3339_opts(SecondsFormat::Millis, true);
+            // That a newer state was told is not remembered for ever: a session told of late is left to the database.
+            let is_late = event.timestamp + cached::LIFETIME / 2 < now;
+            let kept = (!change.is_over() && !is_late).then_some(change);
+            cached::put(cache, &format!("session:{}", change.id), &age, kept).await
         }
         News::Mirror => cached::begin_generation(cache).await,
     }
@@ -107,6 +116,8 @@ mod tests {
         let session = json!({
             "sessionId": "6fe27f6e-ff2d-4dda-9f86-3de70e1a4bbf", "userId": "0b1732fa-631a-4952-b6d6-2d586ed9dbf8",
             "stationId": "48f8fb15-814d-4e9d-97e1-d2caea2a162f", "status": "COMPLETED", "energyKwh": 22.4,
+            "connectorId": "0b1732fa-631a-4952-b6d6-2d586ed9dbf8",
+            "createdAt": "2026-02-21T13:32:00.000Z", "updatedAt": "2026-02-21T14:31:00.000Z",
         });
         for event_type in ["SESSION_STARTED", "SESSION_UPDATED", "SESSION_ENDED"] {
             let Some(Ok(News::Session(change))) = News::read(event_type, session.clone()) else { panic!() };

@@ -5,7 +5,7 @@ use events::{News, refresh};
 use redis::Commands;
 use scratch::Redis;
 use serde_json::{Value, json};
-use shared::{Cache, CorrelationId, Envelope, EventId, Events, Failure};
+use shared::{Cache, CorrelationId, Envelope, EventId, Events, Failure, Timestamp};
 
 const STATION: &str = "48f8fb15-814d-4e9d-97e1-d2caea2a162f";
 const OTHER: &str = "0b1732fa-631a-4952-b6d6-2d586ed9dbf8";
@@ -20,6 +20,10 @@ fn event(event_type: &str, second: u32, fields: Value) -> Envelope<News> {
         correlation_id: CorrelationId::new(),
         payload: News::read(event_type, fields).unwrap().unwrap(),
     }
+}
+
+fn now() -> Timestamp {
+    "2026-02-21T14:32:00Z".parse().unwrap()
 }
 
 fn connector(status: &str, at: u32, told_at: u32) -> Envelope<News> {
@@ -37,7 +41,11 @@ fn session(event_type: &str, status: &str, second: u32) -> Envelope<News> {
     event(
         event_type,
         second,
-        json!({ "sessionId": OTHER, "userId": OTHER, "stationId": STATION, "status": status, "energyKwh": 1.5 }),
+        json!({
+            "sessionId": OTHER, "userId": OTHER, "stationId": STATION, "connectorId": OTHER, "status": status,
+            "energyKwh": 1.5, "tariffId": null, "createdAt": "2026-02-21T14:30:00.000Z",
+            "updatedAt": format!("2026-02-21T14:31:{second:02}.000Z"),
+        }),
     )
 }
 
@@ -57,7 +65,7 @@ async fn the_newest_event_decides_whenever_it_comes() {
     let _: () = connection.set(&detail_key, "old").unwrap();
     for late in [connector("CHARGING", 20, 30), connector("PREPARING", 10, 40), connector("CHARGING", 20, 30)]
     {
-        refresh(&cache, late).await.unwrap();
+        refresh(&cache, late, now()).await.unwrap();
     }
     let kept: Vec<Option<String>> =
         connection.hmget(&status_key, &["status", "updatedAt", "errorCode"][..]).unwrap();
@@ -68,25 +76,31 @@ async fn the_newest_event_decides_whenever_it_comes() {
     let message: String = told.get_message().unwrap().get_payload().unwrap();
     assert_eq!(message, json!({ "keys": [status_key] }).to_string());
 
-    // An open session is kept; once it is over nothing brings it back, not even news of the same moment.
+    // An open session is kept as the API shows it; once it is over nothing that is older brings it back.
     let session_key = format!("session:{OTHER}");
-    refresh(&cache, session("SESSION_STARTED", "IN_PROGRESS", 1)).await.unwrap();
+    refresh(&cache, session("SESSION_STARTED", "IN_PROGRESS", 1), now()).await.unwrap();
     let kept: String = connection.get(&session_key).unwrap();
-    assert_eq!(serde_json::from_str::<Value>(&kept).unwrap()["status"], "IN_PROGRESS");
-    refresh(&cache, session("SESSION_ENDED", "COMPLETED", 5)).await.unwrap();
-    refresh(&cache, session("SESSION_UPDATED", "IN_PROGRESS", 5)).await.unwrap();
-    refresh(&cache, session("SESSION_UPDATED", "IN_PROGRESS", 4)).await.unwrap();
+    let kept: Value = serde_json::from_str(&kept).unwrap();
+    assert_eq!((&kept["id"], &kept["status"]), (&json!(OTHER), &json!("IN_PROGRESS")));
+    refresh(&cache, session("SESSION_ENDED", "COMPLETED", 5), now()).await.unwrap();
+    refresh(&cache, session("SESSION_UPDATED", "IN_PROGRESS", 4), now()).await.unwrap();
+    assert!(!connection.exists::<_, bool>(&session_key).unwrap());
+
+    // An hour later nobody knows any more that it is over: what comes so late is not kept.
+    let _: () = connection.del(format!("{session_key}:age")).unwrap();
+    let much_later = now() + chrono::TimeDelta::hours(1);
+    refresh(&cache, session("SESSION_UPDATED", "IN_PROGRESS", 4), much_later).await.unwrap();
     assert!(!connection.exists::<_, bool>(&session_key).unwrap());
 
     // Each synchronisation of the mirror leaves the lists behind.
     for generation in 1..=2 {
-        refresh(&cache, event("OCM_SYNC_COMPLETED", 0, json!({}))).await.unwrap();
+        refresh(&cache, event("OCM_SYNC_COMPLETED", 0, json!({})), now()).await.unwrap();
         assert_eq!(connection.get::<_, i64>("stations:generation").unwrap(), generation);
     }
 
     // Without Redis the message goes back to its queue.
     drop(told);
     drop(redis);
-    let failure = refresh(&cache, connector("AVAILABLE", 50, 50)).await.unwrap_err();
+    let failure = refresh(&cache, connector("AVAILABLE", 50, 50), now()).await.unwrap_err();
     assert!(matches!(failure, Failure::Unavailable(_)));
 }

@@ -13,9 +13,12 @@ CREATE TABLE IF NOT EXISTS sessions (
     energy_kwh        numeric(12, 4) NOT NULL DEFAULT 0 CHECK (energy_kwh >= 0),
     cost              numeric(14, 4),        -- what was billed
     currency          char(3),
+    tariff_id         uuid,                  -- what it is billed by, of 0007: agreed when energy begins to flow
     reason            text,
     remote_start_id   integer NOT NULL,      -- by which an OCPP 2.0.1 charger names the request it begins with
     stop_requested_at timestamptz,           -- when the charger was last asked to stop
+    stop_requests     integer NOT NULL DEFAULT 0,       -- how often it was
+    energy_corrected  boolean NOT NULL DEFAULT false,   -- an operator's word on the energy, which no meter changes
     correlation_id    uuid NOT NULL,
     created_at        timestamptz NOT NULL,
     updated_at        timestamptz NOT NULL
@@ -23,6 +26,8 @@ CREATE TABLE IF NOT EXISTS sessions (
 CREATE INDEX IF NOT EXISTS sessions_user ON sessions (user_id, id DESC);
 CREATE INDEX IF NOT EXISTS sessions_station ON sessions (station_id, id DESC);
 CREATE INDEX IF NOT EXISTS sessions_connector ON sessions (connector_id, id DESC);
+CREATE INDEX IF NOT EXISTS sessions_active ON sessions (user_id, id DESC)
+WHERE status IN ('STARTING', 'IN_PROGRESS', 'STOPPING');
 CREATE TABLE IF NOT EXISTS sessions_default PARTITION OF sessions DEFAULT;
 
 -- The smallest UUIDv7 of a moment.
@@ -74,6 +79,12 @@ SELECT id, user_id, station_id, connector_id, status, start_time AS started_at, 
        cost AS cost_amount, currency, created_at, updated_at
 FROM sessions;
 
+-- When a session changes that was changed before: later than then by what rfc3339 shows, so that of two documents of
+-- one session the newer can be told.
+CREATE OR REPLACE FUNCTION next_update(previous timestamptz, moment timestamptz) RETURNS timestamptz
+LANGUAGE sql STABLE PARALLEL SAFE
+RETURN GREATEST(previous + interval '1 millisecond', moment);
+
 -- A session as its owner sees it.
 CREATE OR REPLACE FUNCTION session_document(session sessions) RETURNS jsonb
 LANGUAGE sql STABLE AS $$
@@ -89,6 +100,7 @@ LANGUAGE sql STABLE AS $$
         'cost', CASE WHEN session.cost IS NOT NULL THEN
             jsonb_build_object('amount', session.cost::text, 'currency', session.currency)
         END,
+        'tariffId', session.tariff_id,
         'reason', session.reason,
         'createdAt', rfc3339(session.created_at),
         'updatedAt', rfc3339(session.updated_at)
@@ -107,7 +119,10 @@ LANGUAGE sql STABLE AS $$
         'status', session.status,
         'energyKwh', trim_scale(session.energy_kwh),
         'startedAt', rfc3339(session.start_time),
-        'reason', session.reason
+        'tariffId', session.tariff_id,
+        'reason', session.reason,
+        'createdAt', rfc3339(session.created_at),
+        'updatedAt', rfc3339(session.updated_at)
     )
 $$;
 
@@ -119,14 +134,29 @@ DECLARE
     session sessions;
 BEGIN
     UPDATE sessions
-    SET status = to_status, reason = COALESCE(why, reason), updated_at = GREATEST(updated_at, moment),
-        stop_requested_at = CASE WHEN to_status = 'STOPPING' THEN moment ELSE stop_requested_at END
+    SET status = to_status, reason = COALESCE(why, reason), updated_at = next_update(updated_at, moment),
+        stop_requested_at = CASE WHEN to_status = 'STOPPING' THEN moment ELSE stop_requested_at END,
+        stop_requests = stop_requests + (to_status = 'STOPPING')::integer
     WHERE id = moved
     RETURNING * INTO session;
     IF to_status IN ('FAILED', 'CANCELLED') THEN
         DELETE FROM open_sessions WHERE session_id = moved;
     END IF;
     RETURN emit('SESSION_UPDATED', 1, 'session-service', session.correlation_id, moment, session_fields(session));
+END;
+$$;
+
+-- Tells that a session is over and may be billed. Told again when an operator corrects it before it is.
+CREATE OR REPLACE FUNCTION session_ended(session sessions, moment timestamptz) RETURNS jsonb
+LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN emit('SESSION_ENDED', 1, 'session-service', session.correlation_id, moment,
+        session_fields(session) || jsonb_build_object(
+            'endedAt', rfc3339(session.end_time),
+            'durationMinutes', round(extract(epoch FROM session.end_time - session.start_time) / 60),
+            'incomplete', session_is_incomplete(session.id),
+            'corrected', session.energy_corrected OR session.reason = 'OPERATOR'
+        ));
 END;
 $$;
 
@@ -158,7 +188,7 @@ DECLARE
     refusals text[] := '{}';
 BEGIN
     -- One request of a driver at a time: repeats with one key, and the limit, must not race.
-    PERFORM FROM users WHERE id = driver FOR NO KEY UPDATE;
+    PERFORM FROM users WHERE id = driver AND deleted_at IS NULL FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         RETURN jsonb_build_object('outcome', jsonb_build_object('refusal', 'NO_USER'));
     END IF;
@@ -230,8 +260,8 @@ BEGIN
 END;
 $$;
 
--- Ends a session: at once when the charger has not begun, else by asking the charger. `driver` is none for an
--- operator. No row when there is no such session of the driver's.
+-- Ends a session: at once when the charger has not begun, else by asking the charger; once more when it was asked in
+-- vain until we gave up. `driver` is none for an operator. No row when there is no such session of the driver's.
 CREATE OR REPLACE FUNCTION end_session(ended uuid, driver uuid, moment timestamptz) RETURNS SETOF jsonb
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -244,12 +274,72 @@ BEGIN
     END IF;
     IF session.status = 'STARTING' THEN
         event := move_session(ended, 'CANCELLED', CASE WHEN driver IS NULL THEN 'OPERATOR' ELSE 'DRIVER' END, moment);
-    ELSIF session.status = 'IN_PROGRESS' THEN
+    ELSIF session.status = 'IN_PROGRESS' OR (session.status = 'STOPPING'
+        AND session.stop_requests >= 10 AND session.stop_requested_at <= moment - interval '90 seconds') THEN
         event := move_session(ended, 'STOPPING', NULL, moment);
     END IF;
     SELECT * INTO session FROM sessions WHERE id = ended;
     RETURN NEXT jsonb_build_object('outcome', session_document(session))
         || CASE WHEN event IS NULL THEN '{}' ELSE jsonb_build_object('events', jsonb_build_array(event)) END;
+END;
+$$;
+
+-- Corrects a session that its charger told wrongly or not to the end, before it is billed: its energy, its end, or
+-- both; what is none stays. An operator's word stands, whatever is reported later.
+CREATE OR REPLACE FUNCTION update_session(
+    corrected uuid, operator uuid, new_energy numeric, new_end timestamptz, why text, correlation uuid,
+    moment timestamptz
+) RETURNS SETOF jsonb
+LANGUAGE plpgsql AS $$
+DECLARE
+    before sessions;
+    after sessions;
+    refusal text;
+BEGIN
+    -- Whoever bills it locks it too.
+    SELECT * INTO before FROM sessions WHERE id = corrected FOR UPDATE;
+    IF NOT FOUND THEN
+        RETURN;
+    ELSIF before.status IN ('STARTING', 'FAILED', 'CANCELLED') THEN
+        refusal := 'NOT_BEGUN';
+    ELSIF (new_energy IS NULL OR (before.energy_corrected AND before.energy_kwh = new_energy))
+        AND (new_end IS NULL OR (before.reason = 'OPERATOR' AND before.end_time = new_end)) THEN
+        RETURN NEXT jsonb_build_object('outcome', jsonb_build_object('session', session_document(before)));
+        RETURN;
+    ELSIF EXISTS (SELECT FROM invoices WHERE session_id = corrected) THEN
+        refusal := 'ALREADY_BILLED';
+    ELSIF new_end < before.start_time THEN
+        refusal := 'ENDS_BEFORE_START';
+    END IF;
+    IF refusal IS NOT NULL THEN
+        RETURN NEXT jsonb_build_object('outcome', jsonb_build_object('refusal', refusal));
+        RETURN;
+    END IF;
+
+    UPDATE sessions
+    SET energy_kwh = COALESCE(new_energy, energy_kwh), energy_corrected = energy_corrected OR new_energy IS NOT NULL,
+        end_time = COALESCE(new_end, end_time),
+        status = CASE WHEN new_end IS NOT NULL THEN 'COMPLETED' ELSE status END,
+        reason = CASE WHEN new_end IS NOT NULL THEN 'OPERATOR' ELSE reason END,
+        updated_at = next_update(updated_at, moment)
+    WHERE id = corrected
+    RETURNING * INTO after;
+    IF after.status = 'COMPLETED' THEN
+        DELETE FROM open_sessions WHERE session_id = corrected;
+    END IF;
+    INSERT INTO audit_log (at, actor_id, action, subject, reason, correlation_id)
+    VALUES (moment, operator, 'SESSION_CORRECTED', corrected::text, concat_ws(', ',
+            CASE WHEN new_energy IS NOT NULL THEN
+                trim_scale(before.energy_kwh) || ' -> ' || trim_scale(after.energy_kwh) || ' kWh' END,
+            CASE WHEN new_end IS NOT NULL THEN
+                'end ' || COALESCE(rfc3339(before.end_time), 'none') || ' -> ' || rfc3339(after.end_time) END
+        ) || ': ' || why, correlation);
+    RETURN NEXT jsonb_build_object(
+        'outcome', jsonb_build_object('session', session_document(after)),
+        'events', jsonb_build_array(CASE WHEN after.status = 'COMPLETED' THEN session_ended(after, moment)
+            ELSE emit('SESSION_UPDATED', 1, 'session-service', after.correlation_id, moment, session_fields(after))
+        END)
+    );
 END;
 $$;
 

@@ -1,5 +1,6 @@
 -- What happens to chargers: they are registered, their sockets open and close, and they report their connectors' status.
--- A socket's news or a status may come late: neither undoes a newer one.
+-- A socket's news or a status may come late: neither undoes a newer one. What is kept of the transactions they report
+-- is here too; what a report does to a session is in 0006.
 
 -- A socket was opened: it takes the place of any other.
 CREATE OR REPLACE FUNCTION charger_connected(
@@ -145,4 +146,130 @@ BEGIN
         'events', set_connector_status(connector, new_status, new_error, reported_at, correlation, moment)
     );
 END;
+$$;
+
+-- What chargers say of their transactions.
+CREATE TABLE IF NOT EXISTS transactions (
+    charger_id      uuid NOT NULL REFERENCES chargers,
+    transaction_id  text NOT NULL,
+    issued          boolean NOT NULL,        -- whether the id is ours (OCPP 1.6)
+    start_key       text,                    -- what identical StartTransactions have in common (OCPP 1.6)
+    connector_id    uuid REFERENCES connectors,
+    session_id      uuid REFERENCES sessions,
+    id_tag          text,
+    remote_start_id integer,
+    refusal         text,                    -- why there is no session: INVALID, CONCURRENT_TX
+    started_at      timestamptz,             -- the charger's clock
+    stopped_at      timestamptz,
+    last_at         timestamptz NOT NULL,
+    meter_start_wh  numeric,
+    meter_low_wh    numeric,
+    meter_high_wh   numeric,
+    stop_is_metered boolean NOT NULL DEFAULT false,
+    stop_reason     text,
+    stop_inferred   boolean NOT NULL DEFAULT false,
+    start_seq_no    integer,
+    stop_seq_no     integer,
+    superseded_at   timestamptz,             -- another transaction began at its connector before it was stopped
+    is_unwanted     boolean NOT NULL DEFAULT false,   -- it runs and nobody pays for it: the charger is to stop it
+    stop_requested_at timestamptz,           -- when it was last asked to, for that reason
+    stop_requests   integer NOT NULL DEFAULT 0,       -- how often it was
+    reading_step    integer NOT NULL DEFAULT 0,       -- one of its readings is kept in so many seconds; 0: each
+    created_at      timestamptz NOT NULL,
+    updated_at      timestamptz NOT NULL,
+    PRIMARY KEY (charger_id, transaction_id)
+);
+CREATE UNIQUE INDEX IF NOT EXISTS transactions_issued ON transactions (transaction_id) WHERE issued;
+CREATE UNIQUE INDEX IF NOT EXISTS transactions_start ON transactions (charger_id, start_key);
+CREATE UNIQUE INDEX IF NOT EXISTS transactions_session ON transactions (session_id);
+CREATE INDEX IF NOT EXISTS transactions_connector ON transactions (connector_id) WHERE stopped_at IS NULL;
+CREATE INDEX IF NOT EXISTS transactions_unwanted ON transactions (stop_requested_at)
+WHERE is_unwanted AND stop_requests < 10;
+
+-- Which reports of an OCPP 2.0.1 transaction have come.
+CREATE TABLE IF NOT EXISTS transaction_events (
+    charger_id     uuid NOT NULL,
+    transaction_id text NOT NULL,
+    seq_no         integer NOT NULL,
+    kind           text NOT NULL,
+    received_at    timestamptz NOT NULL,
+    PRIMARY KEY (charger_id, transaction_id, seq_no),
+    FOREIGN KEY (charger_id, transaction_id) REFERENCES transactions
+);
+
+-- What a transaction's meter said; `at` by the charger's clock, to the millisecond.
+CREATE TABLE IF NOT EXISTS meter_readings (
+    charger_id     uuid NOT NULL,
+    transaction_id text NOT NULL,
+    at             timestamptz NOT NULL,
+    register_wh    numeric NOT NULL,
+    power_kw       numeric,
+    soc            numeric,                  -- percent
+    PRIMARY KEY (charger_id, transaction_id, at),
+    FOREIGN KEY (charger_id, transaction_id) REFERENCES transactions
+);
+
+-- Keeps readings, `[{at, registerWh, powerKw, soc}]` with each `at` once, but none of before `since`. Of more than 500
+-- the last one stays and the first of each second, two seconds, four seconds, … That depends on the readings alone:
+-- whatever their order, and however often they come, the same ones are left.
+CREATE OR REPLACE FUNCTION keep_readings(measured transactions, readings jsonb, since timestamptz) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    step integer := measured.reading_step;
+    surplus timestamptz[];
+BEGIN
+    INSERT INTO meter_readings AS kept (charger_id, transaction_id, at, register_wh, power_kw, soc)
+    SELECT measured.charger_id, measured.transaction_id, told.at, told."registerWh", told."powerKw", told.soc
+    FROM jsonb_to_recordset(readings) AS told (at timestamptz, "registerWh" numeric, "powerKw" numeric, soc numeric)
+    WHERE told.at >= since
+    ON CONFLICT (charger_id, transaction_id, at) DO UPDATE
+    SET register_wh = GREATEST(kept.register_wh, excluded.register_wh),
+        power_kw = GREATEST(kept.power_kw, excluded.power_kw), soc = GREATEST(kept.soc, excluded.soc);
+    LOOP
+        surplus := ARRAY(
+            SELECT at FROM (
+                SELECT at, max(at) OVER () AS last_at,
+                       row_number() OVER (PARTITION BY floor(extract(epoch FROM at) / step) ORDER BY at) AS place
+                FROM meter_readings
+                WHERE charger_id = measured.charger_id AND transaction_id = measured.transaction_id AND step > 0
+            ) AS ranked
+            WHERE place > 1 AND at < last_at
+        );
+        DELETE FROM meter_readings
+        WHERE charger_id = measured.charger_id AND transaction_id = measured.transaction_id AND at = ANY (surplus);
+        EXIT WHEN 500 >= (
+            SELECT count(*) FROM meter_readings
+            WHERE charger_id = measured.charger_id AND transaction_id = measured.transaction_id
+        );
+        step := GREATEST(1, 2 * step);
+    END LOOP;
+    UPDATE transactions SET reading_step = step
+    WHERE charger_id = measured.charger_id AND transaction_id = measured.transaction_id AND reading_step <> step;
+END;
+$$;
+
+-- The readings of sessions: energy since the session's start, which never falls, in kWh.
+CREATE OR REPLACE VIEW meter_values AS
+SELECT t.session_id, r.at,
+       round(GREATEST(0, max(r.register_wh) OVER (PARTITION BY t.session_id ORDER BY r.at)
+           - COALESCE(t.meter_start_wh, t.meter_low_wh)) / 1000, 4) AS energy_kwh,
+       r.power_kw, r.soc
+FROM transactions AS t JOIN meter_readings AS r USING (charger_id, transaction_id)
+WHERE t.session_id IS NOT NULL;
+
+-- The readings within a session, in order, for its bill: `[{at, energyKwh}]`, at most 200, the first and the last of
+-- them included.
+CREATE OR REPLACE FUNCTION session_readings(measured uuid) RETURNS jsonb
+LANGUAGE sql STABLE AS $$
+    WITH within AS (
+        SELECT at, meter_values.energy_kwh, row_number() OVER (ORDER BY at) AS place, count(*) OVER () AS total
+        FROM meter_values JOIN sessions ON sessions.id = meter_values.session_id
+        WHERE meter_values.session_id = measured AND at >= date_trunc('milliseconds', sessions.start_time)
+            AND (sessions.end_time IS NULL OR at <= sessions.end_time)
+    )
+    SELECT COALESCE(jsonb_agg(jsonb_build_object(
+        'at', rfc3339(at), 'energyKwh', trim_scale(energy_kwh)::text
+    ) ORDER BY at), '[]')
+    FROM within
+    WHERE (place - 1) % ceil(total / 199.0) = 0 OR place = total
 $$;

@@ -1,49 +1,17 @@
 -- What chargers report of their transactions. Facts may come in any order, twice, or hours late; each report adds one
 -- fact and brings the session to what all known facts say.
+--
+-- Locks are taken in this order: charger, transaction, user, connector, session. The expiry waits for none.
 
 CREATE INDEX IF NOT EXISTS users_id_tag_folded ON users (lower(id_tag));   -- OCPP's id tags know no case
 
-CREATE TABLE IF NOT EXISTS transactions (
-    charger_id      uuid NOT NULL REFERENCES chargers,
-    transaction_id  text NOT NULL,
-    issued          boolean NOT NULL,        -- whether the id is ours (OCPP 1.6)
-    start_key       text,                    -- what identical StartTransactions have in common (OCPP 1.6)
-    connector_id    uuid REFERENCES connectors,
-    session_id      uuid REFERENCES sessions,
-    id_tag          text,
-    remote_start_id integer,
-    refusal         text,                    -- why there is no session: INVALID, CONCURRENT_TX
-    started_at      timestamptz,             -- the charger's clock
-    stopped_at      timestamptz,
-    last_at         timestamptz NOT NULL,
-    meter_start_wh  numeric,
-    meter_low_wh    numeric,
-    meter_high_wh   numeric,
-    stop_is_metered boolean NOT NULL DEFAULT false,
-    stop_reason     text,
-    stop_inferred   boolean NOT NULL DEFAULT false,
-    start_seq_no    integer,
-    stop_seq_no     integer,
-    superseded_at   timestamptz,             -- another transaction began at its connector before it was stopped
-    created_at      timestamptz NOT NULL,
-    updated_at      timestamptz NOT NULL,
-    PRIMARY KEY (charger_id, transaction_id)
-);
-CREATE UNIQUE INDEX IF NOT EXISTS transactions_issued ON transactions (transaction_id) WHERE issued;
-CREATE UNIQUE INDEX IF NOT EXISTS transactions_start ON transactions (charger_id, start_key);
-CREATE UNIQUE INDEX IF NOT EXISTS transactions_session ON transactions (session_id);
-CREATE INDEX IF NOT EXISTS transactions_connector ON transactions (connector_id) WHERE stopped_at IS NULL;
-
--- Which reports of an OCPP 2.0.1 transaction have come.
-CREATE TABLE IF NOT EXISTS transaction_events (
-    charger_id     uuid NOT NULL,
-    transaction_id text NOT NULL,
-    seq_no         integer NOT NULL,
-    kind           text NOT NULL,
-    received_at    timestamptz NOT NULL,
-    PRIMARY KEY (charger_id, transaction_id, seq_no),
-    FOREIGN KEY (charger_id, transaction_id) REFERENCES transactions
-);
+-- Whether a tag is a driver's who has an account.
+CREATE OR REPLACE FUNCTION tag_is_known(tag text) RETURNS boolean
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN EXISTS (SELECT FROM users WHERE lower(id_tag) = lower(tag) AND deleted_at IS NULL);
+END;
+$$;
 
 -- Whether a report between the first and the last one is missing.
 CREATE OR REPLACE FUNCTION transaction_has_gaps(transaction transactions) RETURNS boolean
@@ -58,6 +26,16 @@ LANGUAGE sql STABLE AS $$
     )
 $$;
 
+-- Whether a session's charger has not told all of it.
+CREATE OR REPLACE FUNCTION session_is_incomplete(told uuid) RETURNS boolean
+LANGUAGE sql STABLE AS $$
+    SELECT NOT EXISTS (
+        SELECT FROM transactions
+        WHERE session_id = told AND stopped_at IS NOT NULL AND NOT stop_inferred
+            AND NOT transaction_has_gaps(transactions)
+    )
+$$;
+
 -- Brings a session to what is known of its transaction, and gives the events of what changed. `settle`: no more
 -- reports are waited for.
 CREATE OR REPLACE FUNCTION advance_session(transaction transactions, settle boolean, moment timestamptz) RETURNS jsonb
@@ -65,20 +43,19 @@ LANGUAGE plpgsql AS $$
 DECLARE
     session sessions;
     metered numeric(12, 4);
-    gaps boolean := transaction_has_gaps(transaction);
     events jsonb := '[]';
 BEGIN
     SELECT * INTO session FROM sessions WHERE id = transaction.session_id FOR UPDATE;
     IF NOT FOUND OR session.status IN ('COMPLETED', 'FAILED', 'CANCELLED') THEN
         RETURN events;
     END IF;
-    metered := round(COALESCE(GREATEST(0,
-        transaction.meter_high_wh - COALESCE(transaction.meter_start_wh, transaction.meter_low_wh)), 0) / 1000, 4);
+    metered := CASE WHEN session.energy_corrected THEN session.energy_kwh ELSE round(COALESCE(GREATEST(0,
+        transaction.meter_high_wh - COALESCE(transaction.meter_start_wh, transaction.meter_low_wh)), 0) / 1000, 4) END;
 
     IF session.status = 'STARTING' THEN
         UPDATE sessions
         SET status = 'IN_PROGRESS', start_time = transaction.started_at, energy_kwh = metered,
-            updated_at = GREATEST(updated_at, moment)
+            tariff_id = tariff_at(station_id, transaction.started_at), updated_at = next_update(updated_at, moment)
         WHERE id = session.id
         RETURNING * INTO session;
         events := events || emit('SESSION_STARTED', 1, 'session-service', session.correlation_id, moment,
@@ -86,21 +63,17 @@ BEGIN
     END IF;
 
     -- Without a reading of its own, a stop is worth what the reports before it say: all of them must be there.
-    IF transaction.stopped_at IS NOT NULL AND (transaction.stop_is_metered OR settle OR NOT gaps) THEN
+    IF transaction.stopped_at IS NOT NULL AND (transaction.stop_is_metered OR settle
+        OR NOT transaction_has_gaps(transaction)) THEN
         UPDATE sessions
         SET status = 'COMPLETED', end_time = GREATEST(transaction.stopped_at, start_time), energy_kwh = metered,
-            reason = COALESCE(transaction.stop_reason, reason), updated_at = GREATEST(updated_at, moment)
+            reason = COALESCE(transaction.stop_reason, reason), updated_at = next_update(updated_at, moment)
         WHERE id = session.id
         RETURNING * INTO session;
         DELETE FROM open_sessions WHERE session_id = session.id;
-        events := events || emit('SESSION_ENDED', 1, 'session-service', session.correlation_id, moment,
-            session_fields(session) || jsonb_build_object(
-                'endedAt', rfc3339(session.end_time),
-                'durationMinutes', round(extract(epoch FROM session.end_time - session.start_time) / 60),
-                'incomplete', gaps OR transaction.stop_inferred
-            ));
+        events := events || session_ended(session, moment);
     ELSIF session.energy_kwh <> metered THEN
-        UPDATE sessions SET energy_kwh = metered, updated_at = GREATEST(updated_at, moment)
+        UPDATE sessions SET energy_kwh = metered, updated_at = next_update(updated_at, moment)
         WHERE id = session.id
         RETURNING * INTO session;
         events := events || emit('SESSION_UPDATED', 1, 'session-service', session.correlation_id, moment,
@@ -119,32 +92,38 @@ LANGUAGE plpgsql AS $$
 DECLARE
     driver uuid;
     present sessions;
+    given_up sessions;
     connector connectors;
+    -- What an offline charger tells of later has been charged already.
+    begins_now boolean := transaction.started_at > moment - interval '10 minutes' AND transaction.stopped_at IS NULL;
 BEGIN
     events := '[]';
+    -- No account is deleted while a session of it begins.
+    SELECT id INTO driver FROM users
+    WHERE lower(id_tag) = lower(transaction.id_tag) AND deleted_at IS NULL FOR SHARE;
     -- Whoever starts a session through the app locks this row too.
     SELECT * INTO connector FROM connectors WHERE id = transaction.connector_id FOR UPDATE;
-    SELECT id INTO driver FROM users WHERE lower(id_tag) = lower(transaction.id_tag);
     SELECT sessions.* INTO present FROM open_sessions JOIN sessions ON sessions.id = open_sessions.session_id
     WHERE open_sessions.connector_id = connector.id
     FOR UPDATE OF sessions;
+    -- The driver thought better of it, or was told that it failed, while the charger was being asked.
+    SELECT * INTO given_up FROM sessions
+    WHERE connector_id = connector.id AND id >= uuid_v7_floor(moment - interval '1 day')
+        AND ((status IN ('CANCELLED', 'FAILED') AND remote_start_id = transaction.remote_start_id)
+            OR (status = 'CANCELLED' AND user_id = driver AND updated_at > moment - interval '3 minutes'))
+        AND NOT EXISTS (SELECT FROM transactions AS other WHERE other.session_id = sessions.id)
+    ORDER BY id DESC LIMIT 1;
+    driver := COALESCE(driver, (SELECT id FROM users WHERE id = given_up.user_id AND deleted_at IS NULL));
 
     IF present.status = 'STARTING'
         AND (present.remote_start_id = transaction.remote_start_id OR present.user_id = driver) THEN
         transaction.session_id := present.id;
+    ELSIF given_up.status = 'CANCELLED' OR (given_up.status = 'FAILED' AND begins_now) THEN
+        transaction.refusal := 'INVALID';
+        transaction.is_unwanted := true;
     ELSIF driver IS NULL THEN
         transaction.refusal := CASE WHEN transaction.id_tag IS NOT NULL THEN 'INVALID' END;
-    ELSIF EXISTS (
-        -- The driver thought better of it while the charger was being asked.
-        SELECT FROM sessions
-        WHERE connector_id = connector.id AND user_id = driver AND status = 'CANCELLED'
-            AND id >= uuid_v7_floor(moment - interval '1 hour')
-            AND (remote_start_id = transaction.remote_start_id OR updated_at > moment - interval '3 minutes')
-            AND NOT EXISTS (SELECT FROM transactions AS other WHERE other.session_id = sessions.id)
-    ) THEN
-        transaction.refusal := 'INVALID';
-    ELSIF transaction.started_at > moment - interval '10 minutes' AND transaction.stopped_at IS NULL AND EXISTS (
-        -- Only of a start that happens now: what an offline charger tells of later has been charged already.
+    ELSIF begins_now AND EXISTS (
         SELECT FROM open_sessions JOIN sessions ON sessions.id = open_sessions.session_id
         WHERE open_sessions.user_id = driver AND open_sessions.connector_id <> connector.id
             AND sessions.status IN ('IN_PROGRESS', 'STOPPING')
@@ -171,16 +150,34 @@ BEGIN
 
     IF transaction.session_id IS NOT NULL THEN
         transaction.refusal := NULL;
+        transaction.is_unwanted := false;
     END IF;
-    UPDATE transactions SET session_id = transaction.session_id, refusal = transaction.refusal
+    UPDATE transactions
+    SET session_id = transaction.session_id, refusal = transaction.refusal, is_unwanted = transaction.is_unwanted
     WHERE charger_id = transaction.charger_id AND transaction_id = transaction.transaction_id;
+END;
+$$;
+
+-- Has a charger asked to stop a transaction that nobody pays for, and gives the event.
+CREATE OR REPLACE FUNCTION refuse_transaction(refused transactions, correlation uuid, moment timestamptz) RETURNS jsonb
+LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE transactions SET is_unwanted = true, stop_requested_at = moment, stop_requests = stop_requests + 1
+    WHERE charger_id = refused.charger_id AND transaction_id = refused.transaction_id;
+    RETURN (
+        SELECT emit('TRANSACTION_REFUSED', 1, 'charger-service', correlation, moment, jsonb_build_object(
+            'chargerId', id, 'chargePointId', charge_point_id, 'stationId', station_id,
+            'connectorId', refused.connector_id, 'transactionId', refused.transaction_id))
+        FROM chargers WHERE id = refused.charger_id
+    );
 END;
 $$;
 
 -- Adds one report of a transaction. `fact`:
 --   kind START, UPDATE or STOP · at · transactionId, none for a 1.6 start · startKey, for a 1.6 start ·
 --   awaited, whether the id may be one we have not heard of yet · seqNo · connectorNumber · idTag · remoteStartId ·
---   meterStartWh · meterLowWh · meterHighWh · reason · connectorStatus · newSessionId, should one be needed
+--   meterStartWh · meterLowWh · meterHighWh · readings, for keep_readings · reason · connectorStatus ·
+--   newSessionId, should one be needed
 CREATE OR REPLACE FUNCTION report_transaction(
     reporter uuid, fact jsonb, correlation uuid, moment timestamptz
 ) RETURNS jsonb
@@ -238,17 +235,28 @@ BEGIN
             remote_start_id = COALESCE(t.remote_start_id, (fact->>'remoteStartId')::integer),
             started_at = COALESCE(t.started_at, CASE WHEN kind = 'START' THEN happened_at END),
             start_seq_no = COALESCE(t.start_seq_no, CASE WHEN kind = 'START' THEN seq END),
-            stopped_at = COALESCE(t.stopped_at, CASE WHEN kind = 'STOP' THEN happened_at END),
+            -- A stop that we made up gives way to the real one.
+            stopped_at = CASE
+                WHEN kind = 'STOP' AND (t.stopped_at IS NULL OR t.stop_inferred) THEN happened_at
+                ELSE t.stopped_at
+            END,
             stop_seq_no = COALESCE(t.stop_seq_no, CASE WHEN kind = 'STOP' THEN seq END),
-            stop_reason = COALESCE(t.stop_reason, CASE WHEN kind = 'STOP' THEN fact->>'reason' END),
+            stop_reason = CASE
+                WHEN kind = 'STOP' AND (t.stopped_at IS NULL OR t.stop_inferred) THEN fact->>'reason'
+                ELSE t.stop_reason
+            END,
+            stop_inferred = t.stop_inferred AND kind <> 'STOP',
             stop_is_metered = t.stop_is_metered OR (kind = 'STOP' AND fact->>'meterHighWh' IS NOT NULL),
             last_at = GREATEST(t.last_at, happened_at),
             meter_start_wh = COALESCE(t.meter_start_wh, (fact->>'meterStartWh')::numeric),
             meter_low_wh = LEAST(t.meter_low_wh, (fact->>'meterLowWh')::numeric),
             meter_high_wh = GREATEST(t.meter_high_wh, (fact->>'meterHighWh')::numeric),
+            is_unwanted = t.is_unwanted AND kind <> 'STOP',
             updated_at = moment
         WHERE t.charger_id = reporter AND t.transaction_id = transaction.transaction_id
         RETURNING * INTO transaction;
+        PERFORM keep_readings(transaction, fact->'readings', set_up_at)
+        WHERE jsonb_array_length(fact->'readings') > 0;
 
         IF transaction.session_id IS NULL AND transaction.started_at IS NOT NULL
             AND transaction.connector_id IS NOT NULL
@@ -262,6 +270,16 @@ BEGIN
         END IF;
         IF transaction.session_id IS NOT NULL THEN
             events := events || advance_session(transaction, false, moment);
+        END IF;
+        IF kind <> 'STOP' AND (transaction.stopped_at IS NULL OR transaction.stop_inferred)
+            AND happened_at > moment - interval '10 minutes'
+            AND (transaction.stop_requests = 0 OR (transaction.stop_requests < 10
+                AND transaction.stop_requested_at <= moment - interval '90 seconds'))
+            AND (transaction.is_unwanted OR EXISTS (
+                SELECT FROM sessions
+                WHERE id = transaction.session_id AND status IN ('COMPLETED', 'FAILED', 'CANCELLED')
+            )) THEN
+            events := events || refuse_transaction(transaction, correlation, moment);
         END IF;
         IF fact->>'connectorStatus' IS NOT NULL AND transaction.connector_id IS NOT NULL THEN
             events := events || set_connector_status(transaction.connector_id, fact->>'connectorStatus', NULL,
@@ -278,7 +296,7 @@ BEGIN
             'tagStatus', CASE
                 WHEN tag IS NULL THEN NULL
                 WHEN kind <> 'STOP' AND transaction.refusal IS NOT NULL THEN transaction.refusal
-                WHEN NOT EXISTS (SELECT FROM users WHERE lower(id_tag) = lower(tag)) THEN 'INVALID'
+                WHEN NOT tag_is_known(tag) THEN 'INVALID'
                 WHEN kind = 'START' AND transaction.connector_id IS NULL AND fact->>'startKey' IS NOT NULL THEN 'INVALID'
                 ELSE 'ACCEPTED'
             END
@@ -288,10 +306,13 @@ BEGIN
 END;
 $$;
 
--- What time brings: sessions that never began fail, transactions whose stop or whose missing reports never came are
--- settled with what is known, stops that were not obeyed are asked for again, dead sockets are forgotten. At most
--- `at_most` of each a run.
-CREATE OR REPLACE FUNCTION expire_sessions(at_most integer, correlation uuid, moment timestamptz) RETURNS jsonb
+-- What time brings: sessions that never began fail; transactions whose stop or whose missing reports never came, or of
+-- which nothing was told for as long as `silence`, are settled with what is known; stops that were not obeyed are asked
+-- for again, ten times at most; dead sockets are forgotten. At most `at_most` events a run.
+-- It waits for no lock, so it is part of no deadlock: what somebody else holds is left to the next run.
+CREATE OR REPLACE FUNCTION expire_sessions(
+    at_most integer, silence interval, correlation uuid, moment timestamptz
+) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 DECLARE
     overdue record;
@@ -315,8 +336,9 @@ BEGIN
         SELECT transactions.* FROM transactions JOIN sessions ON sessions.id = transactions.session_id
         WHERE sessions.status IN ('IN_PROGRESS', 'STOPPING')
             AND (transactions.superseded_at <= moment - interval '15 minutes'
-                OR (transactions.stopped_at IS NOT NULL AND transactions.updated_at <= moment - interval '15 minutes'))
-        ORDER BY transactions.session_id LIMIT at_most FOR UPDATE OF transactions SKIP LOCKED
+                OR (transactions.stopped_at IS NOT NULL AND transactions.updated_at <= moment - interval '15 minutes')
+                OR transactions.updated_at <= moment - silence)
+        ORDER BY transactions.session_id LIMIT at_most - failed FOR UPDATE OF transactions, sessions SKIP LOCKED
     LOOP
         IF transaction.stopped_at IS NULL THEN
             UPDATE transactions SET stopped_at = last_at, stop_inferred = true, stop_reason = 'NO_STOP_REPORTED'
@@ -331,18 +353,30 @@ BEGIN
         SELECT sessions.id FROM open_sessions JOIN sessions ON sessions.id = open_sessions.session_id
             JOIN connectors ON connectors.id = sessions.connector_id
             JOIN chargers ON chargers.id = connectors.charger_id
-        WHERE sessions.status = 'STOPPING' AND sessions.stop_requested_at <= moment - interval '90 seconds'
-            AND charger_is_online(chargers, moment)
-        ORDER BY sessions.id LIMIT at_most FOR UPDATE OF sessions SKIP LOCKED
+        WHERE sessions.status = 'STOPPING' AND sessions.stop_requests < 10
+            AND sessions.stop_requested_at <= moment - interval '90 seconds' AND charger_is_online(chargers, moment)
+        ORDER BY sessions.id LIMIT at_most - failed - settled FOR UPDATE OF sessions SKIP LOCKED
     LOOP
         events := events || move_session(overdue.id, 'STOPPING', NULL, moment);
+        asked_again := asked_again + 1;
+    END LOOP;
+
+    FOR transaction IN
+        SELECT transactions.* FROM transactions JOIN chargers ON chargers.id = transactions.charger_id
+        WHERE transactions.is_unwanted AND transactions.stop_requests < 10
+            AND (transactions.stopped_at IS NULL OR transactions.stop_inferred)
+            AND transactions.stop_requested_at <= moment - interval '90 seconds' AND charger_is_online(chargers, moment)
+        ORDER BY transactions.stop_requested_at LIMIT at_most - failed - settled - asked_again
+        FOR UPDATE OF transactions SKIP LOCKED
+    LOOP
+        events := events || refuse_transaction(transaction, correlation, moment);
         asked_again := asked_again + 1;
     END LOOP;
 
     FOR overdue IN
         SELECT id, connection_id FROM chargers
         WHERE connection_id IS NOT NULL AND NOT charger_is_online(chargers, moment)
-        ORDER BY id LIMIT at_most
+        ORDER BY id LIMIT at_most - failed - settled - asked_again FOR NO KEY UPDATE SKIP LOCKED
     LOOP
         SELECT events || coalesce(closed->'events', '[]') INTO events
         FROM charger_disconnected(overdue.id, overdue.connection_id, correlation, moment) AS closed;

@@ -1,7 +1,7 @@
 //! A session as the API shows it.
 
 use serde::{Deserialize, Deserializer, Serialize};
-use shared::{ConnectorId, EnergyKwh, Money, SessionId, StationId, Timestamp, UserId};
+use shared::{ConnectorId, EnergyKwh, Money, SessionId, StationId, TariffId, Timestamp, UserId};
 
 /// How far a session has come. The last three are final.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +22,11 @@ pub enum Status {
 }
 
 impl Status {
+    /// Whether it is final.
+    pub fn is_over(self) -> bool {
+        matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
+    }
+
     /// Its name in the database and on the wire.
     pub fn name(self) -> &'static str {
         match self {
@@ -57,8 +62,10 @@ pub struct Session {
     #[serde(rename = "energyKWh")]
     pub energy: EnergyKwh,
     /// What was billed, to the smallest coin; none before.
-    #[serde(deserialize_with = "rounded")]
+    #[serde(default, deserialize_with = "rounded")]
     pub cost: Option<Money>,
+    /// By which tariff; agreed when energy begins to flow, if there is one.
+    pub tariff_id: Option<TariffId>,
     /// Why it failed, was cancelled or stopped.
     pub reason: Option<String>,
     /// When it was asked for.
@@ -89,6 +96,7 @@ mod tests {
             "endTime": null,
             "energyKWh": "22.401",
             "cost": {"amount": "12.5000", "currency": "EUR"},
+            "tariffId": "0198c0de-0000-7000-8000-000000000005",
             "reason": null,
             "createdAt": "2026-02-21T13:32:00.000Z",
             "updatedAt": "2026-02-21T13:33:00.000Z",

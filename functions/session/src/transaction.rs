@@ -1,6 +1,7 @@
 //! What a charger reports of a transaction, in words that no protocol owns, and its effect on sessions (migration
 //! 0006). Facts may come in any order, twice, or hours late.
 
+use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use shared::{ChargerId, CorrelationId, EnergyWh, Failure, Outbox, SessionId, Statement, Timestamp};
 
@@ -40,6 +41,20 @@ pub enum ConnectorStatus {
     Occupied,
 }
 
+/// What the meter said at one moment. Decimals travel as text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MeterReading {
+    /// When, by the charger's clock.
+    pub at: Timestamp,
+    /// What the register showed.
+    pub register_wh: EnergyWh,
+    /// The power drawn at that moment, in kW.
+    pub power_kw: Option<Decimal>,
+    /// The state of charge of the battery, in percent.
+    pub soc: Option<Decimal>,
+}
+
 /// One report of one transaction.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -68,6 +83,8 @@ pub struct Fact {
     pub meter_low_wh: Option<EnergyWh>,
     /// The highest.
     pub meter_high_wh: Option<EnergyWh>,
+    /// What the meter said and when, no moment twice; for the course of the session, not for its sum.
+    pub readings: Vec<MeterReading>,
     /// Why it stopped, in the charger's word.
     pub reason: Option<String>,
     /// What it says of its connector.

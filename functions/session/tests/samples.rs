@@ -2,7 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use serde::de::DeserializeOwned;
-use session::{EndRequest, GetRequest, ListRequest, StartRequest, WatchRequest};
+use session::{
+    ActiveRequest, EndRequest, GetRequest, ListRequest, MeterValuesRequest, StartRequest, UpdateRequest,
+    WatchRequest,
+};
 
 fn arguments<A: DeserializeOwned>(function: &str) -> A {
     let path = format!("{}/../../events/{function}.json", env!("CARGO_MANIFEST_DIR"));
@@ -16,6 +19,11 @@ fn every_sample_is_understood() {
     assert!(start.input.connector_id.is_some());
     let _: EndRequest = arguments("end-session");
     let _: GetRequest = arguments("get-session");
-    let _: ListRequest = arguments("list-sessions");
+    let list: ListRequest = arguments("list-sessions");
+    assert!(list.station_id.is_some() && list.from < list.to);
+    let _: ActiveRequest = arguments("active-sessions");
+    let _: MeterValuesRequest = arguments("meter-values");
+    let update: UpdateRequest = arguments("update-session");
+    assert!(update.input.energy.is_some() && update.input.end_time.is_some());
     let _: WatchRequest = arguments("watch-session");
 }

@@ -15,11 +15,13 @@ use crate::{
     Registration, StatusReport,
 };
 
-/// What one statement of the expiry takes up of each kind. Their events come back in one row, of which the Data API
-/// takes no more than 64 KB.
-const EXPIRED_AT_ONCE: u32 = 20;
+/// What one statement of the expiry takes up. Its events come back in one row, of which the Data API takes no more than
+/// 64 KB.
+const EXPIRED_AT_ONCE: u32 = 50;
 /// Statements in one run of the expiry.
-const EXPIRY_ROUNDS: usize = 5;
+const EXPIRY_ROUNDS: usize = 8;
+/// After how many hours without a word a session is settled with what is known.
+const SILENCE_HOURS: i64 = 24;
 
 /// The chargers' side of the database.
 pub struct Registry {
@@ -162,7 +164,7 @@ impl Records for Registry {
                  UPDATE chargers SET last_seen_at = GREATEST(last_seen_at, :now::timestamptz)
                  WHERE id = :charger::uuid
              )
-             SELECT to_jsonb(EXISTS (SELECT FROM users WHERE lower(id_tag) = lower(:tag::text)))",
+             SELECT to_jsonb(tag_is_known(:tag::text))",
         );
         let statement = statement.bind("now", at).bind("charger", charger).bind("tag", id_tag);
         Ok(self.outbox.database().row(statement).await?.unwrap_or(false))
@@ -235,10 +237,12 @@ impl Records for Registry {
         let mut expired = Expired::default();
         for _ in 0..EXPIRY_ROUNDS {
             let statement = Statement::new(
-                "SELECT expire_sessions(:most::integer, :correlation::uuid, :now::timestamptz)",
+                "SELECT expire_sessions(:most::integer, make_interval(hours => :silence::integer), :correlation::uuid,
+                                        :now::timestamptz)",
             );
             let statement = statement
                 .bind("most", i64::from(EXPIRED_AT_ONCE))
+                .bind("silence", SILENCE_HOURS)
                 .bind("correlation", CorrelationId::new())
                 .bind("now", at);
             let round: Expired = self.outbox.write(statement).await?.unwrap_or_default();
@@ -246,8 +250,7 @@ impl Records for Registry {
             expired.settled += round.settled;
             expired.asked_again += round.asked_again;
             expired.disconnected += round.disconnected;
-            let counts = [round.failed, round.settled, round.asked_again, round.disconnected];
-            if counts.iter().all(|count| *count < EXPIRED_AT_ONCE) {
+            if round.failed + round.settled + round.asked_again + round.disconnected < EXPIRED_AT_ONCE {
                 break;
             }
         }

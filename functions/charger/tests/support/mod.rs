@@ -11,7 +11,7 @@ use shared::{ChargerId, Timestamp};
 
 pub(crate) use book::Book;
 pub(crate) use memory::Memory;
-pub(crate) use world::World;
+pub(crate) use world::{Charger, Driver, World};
 
 pub(crate) fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
@@ -102,4 +102,18 @@ pub(crate) fn result<'a>(answer: &'a Value, id: &str) -> &'a Value {
     assert_eq!(answer[0], 3, "{answer}");
     assert_eq!(answer[1], id, "{answer}");
     &answer[2]
+}
+
+/// Every order of some things.
+pub(crate) fn permutations(items: &[usize]) -> Vec<Vec<usize>> {
+    if items.is_empty() {
+        return vec![vec![]];
+    }
+    let mut all = Vec::new();
+    for (at, first) in items.iter().enumerate() {
+        let rest: Vec<_> =
+            items.iter().enumerate().filter(|(place, _)| *place != at).map(|(_, it)| *it).collect();
+        all.extend(permutations(&rest).into_iter().map(|tail| [vec![*first], tail].concat()));
+    }
+    all
 }

@@ -8,7 +8,10 @@ use charger::{
 use scratch::{CLUSTER, DataApi, Postgres, SECRET};
 use serde_json::{Value, json};
 use session::{Session, Stores};
-use shared::{Caller, ChargerId, CorrelationId, Database, Outbox, Role, SessionId, Timestamp, User, UserId};
+use shared::{
+    Cache, Caller, ChargerId, CorrelationId, Database, Failure, Outbox, Role, SessionId, Timestamp, User,
+    UserId,
+};
 use uuid::Uuid;
 
 use super::{Memory, message};
@@ -33,9 +36,10 @@ pub(crate) struct World {
     pub(crate) sessions: Stores,
     pub(crate) memory: Memory,
     pub(crate) now: Timestamp,
+    outbox: Outbox,
     sql: tokio_postgres::Client,
     _door: DataApi,
-    _postgres: Postgres,
+    postgres: Postgres,
 }
 
 impl World {
@@ -57,12 +61,13 @@ impl World {
         let outbox = Outbox::new(database, aws_sdk_eventbridge::Client::from_conf(events), "bus");
         Self {
             registry: Registry::new(outbox.clone()),
-            sessions: Stores::new(outbox),
+            sessions: Stores::new(outbox.clone(), None),
             memory: Memory::default(),
             now: super::noon(),
+            outbox,
             sql: postgres.connect().await,
             _door: door,
-            _postgres: postgres,
+            postgres,
         }
     }
 
@@ -135,7 +140,30 @@ impl World {
         }
     }
 
-    pub(crate) async fn start(&self, driver: &Driver, input: Value) -> Result<Session, shared::Failure> {
+    /// The same account's request with another role.
+    pub(crate) fn caller_as(&self, driver: &Driver, role: Role) -> Caller {
+        let mut caller = self.caller(driver);
+        caller.user = caller.user.map(|user| User { roles: vec![role], ..user });
+        caller
+    }
+
+    /// The sessions' stores with a cache.
+    pub(crate) fn sessions_with(&self, cache: Cache) -> Stores {
+        Stores::new(self.outbox.clone(), Some(cache))
+    }
+
+    /// Another connection to the database.
+    pub(crate) async fn connect(&self) -> tokio_postgres::Client {
+        self.postgres.connect().await
+    }
+
+    /// `updateSession`, by an operator.
+    pub(crate) async fn correct(&self, operator: &Driver, input: Value) -> Result<Session, Failure> {
+        let request = serde_json::from_value(json!({ "input": input })).unwrap();
+        session::update(&self.sessions, self.caller_as(operator, Role::Operator), request).await
+    }
+
+    pub(crate) async fn start(&self, driver: &Driver, input: Value) -> Result<Session, Failure> {
         let request = serde_json::from_value(json!({ "input": input })).unwrap();
         session::start(&self.sessions, self.caller(driver), request).await
     }

@@ -5,5 +5,5 @@ use shared::Cache;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     let cache = Cache::from_env()?;
-    shared::consumer(async |event| refresh(&cache, event).await).await
+    shared::consumer(async |event| refresh(&cache, event, chrono::Utc::now()).await).await
 }

@@ -1,4 +1,4 @@
-//! `Mutation.endSession`. Writes sessions; a charger that has begun is asked to stop, not awaited.
+//! `Mutation.endSession`. Writes sessions and the cache; a charger that has begun is asked to stop, not awaited.
 use session::{Stores, end};
 
 #[tokio::main(flavor = "current_thread")]

@@ -1,4 +1,4 @@
-//! `Query.getSession`. Reads sessions.
+//! `Query.getSession`. Reads sessions, from the cache if there is one.
 use session::{Stores, get};
 
 #[tokio::main(flavor = "current_thread")]

@@ -1,4 +1,4 @@
-//! `Mutation.startSession`. Reads stations and chargers, writes sessions; the charger is asked, not awaited.
+//! `Mutation.startSession`. Reads stations and chargers, writes sessions and the cache; the charger is asked, not awaited.
 use session::{Stores, start};
 
 #[tokio::main(flavor = "current_thread")]

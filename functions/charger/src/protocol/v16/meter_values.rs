@@ -5,6 +5,7 @@ use session::{Fact, FactKind};
 use shared::{Failure, SessionId};
 
 use crate::clock::charger_time;
+use crate::course::{course, course_v16};
 use crate::meter::{Register, readings_v16};
 use crate::protocol::Message;
 
@@ -33,6 +34,7 @@ pub(super) async fn handle(
         meter_start_wh: register.start,
         meter_low_wh: register.low,
         meter_high_wh: register.high,
+        readings: course(course_v16(&request.meter_value, received_at)),
         reason: None,
         connector_status: None,
         new_session_id: SessionId::new(),

@@ -6,6 +6,7 @@ use shared::{Failure, SessionId};
 
 use super::id_tag_info;
 use crate::clock::charger_time;
+use crate::course::at;
 use crate::meter::{Register, whole};
 use crate::protocol::Message;
 
@@ -15,7 +16,8 @@ pub(super) async fn handle(
 ) -> Result<StartTransactionResponse, Failure> {
     let Message { records, charger, received_at, correlation_id } = *message;
     let StartTransactionRequest { connector_id, id_tag, meter_start, timestamp, .. } = request;
-    let register = Register::of(whole(meter_start, true));
+    let begun = whole(meter_start, true);
+    let register = Register::of(begun);
     let fact = Fact {
         kind: FactKind::Start,
         at: charger_time(timestamp, received_at),
@@ -29,6 +31,7 @@ pub(super) async fn handle(
         meter_start_wh: register.start,
         meter_low_wh: register.low,
         meter_high_wh: register.high,
+        readings: begun.and_then(|reading| at(timestamp, reading, received_at)).into_iter().collect(),
         reason: None,
         connector_status: None,
         new_session_id: SessionId::new(),

@@ -6,6 +6,7 @@ use shared::{Failure, SessionId};
 
 use super::id_tag_info;
 use crate::clock::charger_time;
+use crate::course::{at, course, course_v16};
 use crate::meter::{Register, readings_v16, whole};
 use crate::protocol::Message;
 
@@ -15,7 +16,9 @@ pub(super) async fn handle(
 ) -> Result<StopTransactionResponse, Failure> {
     let Message { records, charger, received_at, correlation_id } = *message;
     let sampled = request.transaction_data.unwrap_or_default();
-    let register = Register::of(whole(request.meter_stop, false).into_iter().chain(readings_v16(&sampled)));
+    let ended = whole(request.meter_stop, false);
+    let register = Register::of(ended.into_iter().chain(readings_v16(&sampled)));
+    let ended = ended.and_then(|reading| at(request.timestamp, reading, received_at));
     let fact = Fact {
         kind: FactKind::Stop,
         at: charger_time(request.timestamp, received_at),
@@ -29,6 +32,7 @@ pub(super) async fn handle(
         meter_start_wh: register.start,
         meter_low_wh: register.low,
         meter_high_wh: register.high,
+        readings: course(course_v16(&sampled, received_at).chain(ended)),
         reason: request.reason.map(|reason| reason.as_str().to_owned()),
         connector_status: None,
         new_session_id: SessionId::new(),

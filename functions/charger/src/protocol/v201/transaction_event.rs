@@ -8,6 +8,7 @@ use shared::{Failure, SessionId};
 
 use super::id_token_info;
 use crate::clock::charger_time;
+use crate::course::{course, course_v201};
 use crate::meter::{Register, readings_v201};
 use crate::protocol::Message;
 
@@ -22,7 +23,8 @@ pub(super) async fn handle(
         _ => FactKind::Update,
     };
     let transaction = request.transaction_info;
-    let register = Register::of(readings_v201(request.meter_value.as_deref().unwrap_or_default()));
+    let sampled = request.meter_value.unwrap_or_default();
+    let register = Register::of(readings_v201(&sampled));
     // A first reading is the one to count from, also where the station does not call it so.
     let start = register.start.or(register.low.filter(|_| kind == FactKind::Start));
     let fact = Fact {
@@ -38,6 +40,7 @@ pub(super) async fn handle(
         meter_start_wh: start,
         meter_low_wh: register.low,
         meter_high_wh: register.high,
+        readings: course(course_v201(&sampled, received_at)),
         reason: transaction.stopped_reason.map(|reason| reason.as_str().to_owned()),
         connector_status: transaction.charging_state.and_then(|state| connector_status(kind, &state)),
         new_session_id: SessionId::new(),
