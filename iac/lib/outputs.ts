@@ -25,6 +25,8 @@ export function publish(stack: Stack, { network, secrets, database, cache }: Par
     OcmSecretArn: secrets.openChargeMap.secretArn,
     JwtSigningSecretArn: secrets.jwtSigning.secretArn,
     JwtVerifyingSecretArn: secrets.jwtVerifying.secretArn,
+    PaymentSecretArn: secrets.payments.secretArn,
+    InvoiceLinkSecretArn: secrets.invoiceLinks.secretArn,
     PrivateSubnetIds: Fn.join(",", network.vpc.selectSubnets({ subnetGroupName: "functions" }).subnetIds),
     FunctionSecurityGroupId: network.functions.securityGroupId,
     KeyArn: secrets.key.keyArn,

@@ -20,6 +20,10 @@ export class Secrets extends Construct {
   readonly mongo: Secret;
   /** `{"key", "url"}`; the key put in by an operator. */
   readonly openChargeMap: Secret;
+  /** `{"apiKey", "webhookSecrets", "url"}`; key and webhook secrets put in by an operator, two while one is rotated. */
+  readonly payments: Secret;
+  /** `{"key"}`. Signs the links by which an invoice's page is opened. */
+  readonly invoiceLinks: Secret;
 
   constructor(scope: Construct, id: string) {
     super(scope, id);
@@ -31,7 +35,7 @@ export class Secrets extends Construct {
       rotationPeriod: Duration.days(365),
       removalPolicy: RemovalPolicy.RETAIN,
     });
-    this.letSecretsBeRead();
+    this.letSecretsBeUsed();
     this.letAlarmsBePublished();
     this.jwtSigning = this.secret("JwtSigning", "Private key of access tokens", "privateKey", {});
     this.jwtVerifying = this.secret("JwtVerifying", "Public keys of access tokens", "none", { keys: [] });
@@ -39,6 +43,12 @@ export class Secrets extends Construct {
     this.openChargeMap = this.secret("OpenChargeMap", "OpenChargeMap API", "key", {
       url: "https://api.openchargemap.io/v3",
     });
+    this.payments = this.secret("Payments", "Payment provider", "apiKey", {
+      webhookSecrets: [],
+      url: "https://api.stripe.com",
+    });
+    // Here the random string is the value.
+    this.invoiceLinks = this.secret("InvoiceLinks", "Key of links to invoices", "key", {});
     this.generateKeyPair();
   }
 
@@ -52,13 +62,16 @@ export class Secrets extends Construct {
     });
   }
 
-  /** Who may read a secret is said by its own policies and the roles'; the key follows them, within the account. */
-  private letSecretsBeRead(): void {
+  /**
+   * Who may read a secret, or put a new value into it as rotate-keys does, is said by its own policies and the roles';
+   * the key follows them, within the account.
+   */
+  private letSecretsBeUsed(): void {
     const { account, region } = Stack.of(this);
     this.key.addToResourcePolicy(
       new PolicyStatement({
         principals: [new AnyPrincipal()],
-        actions: ["kms:Decrypt"],
+        actions: ["kms:Decrypt", "kms:GenerateDataKey"],
         resources: ["*"],
         conditions: {
           StringEquals: { "kms:CallerAccount": account, "kms:ViaService": `secretsmanager.${region}.amazonaws.com` },

@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{AsyncTypedCommands, RedisError};
+use redis::{AsyncTypedCommands, RedisError, Script};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::json;
 use tokio::sync::Mutex;
 use tracing::warn;
 
@@ -17,6 +18,24 @@ use crate::{MissingSetting, setting};
 const PATIENCE: Duration = Duration::from_millis(150);
 /// How long a cache that failed is left alone.
 const REST: Duration = Duration::from_secs(2);
+
+/// Where readers hear of keys that changed, as `{"keys": […]}`.
+const CHANNEL: &str = "invalidate";
+
+/// Writes or deletes a text unless a newer version of it was there; its version outlives it.
+const REPLACE: &str = "
+    local version = redis.call('GET', KEYS[2])
+    if version and version > ARGV[1] then
+        return 0
+    end
+    redis.call('SET', KEYS[2], ARGV[1], 'EX', ARGV[2])
+    if ARGV[5] then
+        redis.call('SET', KEYS[1], ARGV[5], 'EX', ARGV[2])
+    else
+        redis.call('DEL', KEYS[1])
+    end
+    redis.call('PUBLISH', ARGV[3], ARGV[4])
+    return 1";
 
 /// A client that connects at first use.
 pub struct Cache {
@@ -47,6 +66,27 @@ impl Cache {
     pub async fn set(&self, key: &str, value: &impl Serialize, lifetime: Duration) {
         let Ok(text) = serde_json::to_string(value) else { return };
         self.ask(async |redis| redis.set_ex(key, &text, lifetime.as_secs()).await).await;
+    }
+
+    /// Keeps `value` under `key`, or forgets what is there, unless that was done with a newer version less than
+    /// `lifetime` ago: what is late undoes nothing. Versions compare as text; the last one is kept under `{key}:age`.
+    /// Gives whether it was done; none when Redis is gone.
+    pub async fn replace(
+        &self,
+        key: &str,
+        version: &str,
+        value: Option<&impl Serialize>,
+        lifetime: Duration,
+    ) -> Option<bool> {
+        let text = value.map(serde_json::to_string).transpose().ok()?;
+        let script = Script::new(REPLACE);
+        let mut call = script.key(key);
+        call.key(format!("{key}:age")).arg(version).arg(lifetime.as_secs());
+        call.arg(CHANNEL).arg(json!({ "keys": [key] }).to_string());
+        if let Some(text) = text {
+            call.arg(text);
+        }
+        self.ask(async |redis| call.invoke_async(redis).await).await
     }
 
     /// Forgets `keys`.

@@ -1,80 +1,143 @@
-//! Runs a handler as the consumer of an SQS queue that an EventBridge rule feeds. Each message fails alone
-//! (`ReportBatchItemFailures`); the queue's redrive policy counts its tries and dead-letters it.
+//! Runs a handler as the consumer of an SQS queue, most often one that EventBridge feeds. Each message fails alone
+//! (`ReportBatchItemFailures`) and comes back later each time; the queue's redrive policy counts its tries and
+//! dead-letters it.
 
 use std::rc::Rc;
 
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
+use chrono::{DateTime, Utc};
 use lambda_runtime::{LambdaEvent, service_fn};
-use serde::Deserialize;
 use serde_json::Value;
-use tracing::{Instrument, error, info_span, warn};
+use tracing::{Instrument, Span, error, info, info_span, warn};
 
-use crate::{Envelope, Events, Failure, read_fields, start_tracing};
+use crate::metrics::{Metric, Metrics, milliseconds};
+use crate::redelivery::{Delay, Redelivery};
+use crate::{Envelope, Events, Failure, Timestamp, read_fields, start_tracing};
 
-/// The event as EventBridge delivers it: ours is the `detail`.
-#[derive(Deserialize)]
-struct Delivery {
-    detail: Value,
+/// What a queue carries: an event off the bus, or a message of another kind that one function sends to another.
+pub trait Message: Sized {
+    /// Where in the body its fields are (a JSON pointer). Those called `eventId`, `eventType` and `correlationId` are
+    /// in every line about it, and `timestamp`, if there is one, is where its end-to-end latency begins.
+    const FIELDS: &'static str;
+
+    /// Reads them. The failure is hopeless: another try would read the same.
+    fn read(fields: Value) -> Result<Self, Failure>;
 }
 
-/// Runs `handler` for each message of each batch. The handler must be idempotent: delivery is at least once.
-pub async fn consumer<P, H>(handler: H) -> Result<(), lambda_runtime::Error>
+/// As EventBridge delivers it: ours is the `detail`.
+impl<P: Events> Message for Envelope<P> {
+    const FIELDS: &'static str = "/detail";
+
+    fn read(fields: Value) -> Result<Self, Failure> {
+        let envelope: Envelope<Value> = read_fields(fields)?;
+        envelope.map(|event_type, fields| {
+            let unexpected =
+                || Err(Failure::invalid("eventType", format!("{event_type} is not for this consumer")));
+            P::read(event_type, fields).unwrap_or_else(unexpected)
+        })
+    }
+}
+
+/// How a batch went.
+struct Handled {
+    response: SqsBatchResponse,
+    delays: Vec<Delay>,
+    metrics: Metrics,
+}
+
+/// Runs `handler` for each message of each batch from the queue at `QUEUE_URL`. The handler must be idempotent:
+/// delivery is at least once.
+pub async fn consumer<M, H>(handler: H) -> Result<(), lambda_runtime::Error>
 where
-    P: Events,
-    H: AsyncFn(Envelope<P>) -> Result<(), Failure>,
+    M: Message,
+    H: AsyncFn(M) -> Result<(), Failure>,
 {
     start_tracing();
-    let handler = Rc::new(handler);
+    let wiring = Rc::new((handler, Redelivery::from_env()?));
     lambda_runtime::run(service_fn(move |event: LambdaEvent<SqsEvent>| {
-        let handler = Rc::clone(&handler);
-        async move { Ok::<_, lambda_runtime::Error>(batch(&*handler, event.payload).await) }
+        let wiring = Rc::clone(&wiring);
+        async move {
+            let (handler, redelivery) = &*wiring;
+            let Handled { response, delays, metrics } = batch(handler, event.payload).await;
+            redelivery.set(&delays).await;
+            metrics.emit();
+            Ok::<_, lambda_runtime::Error>(response)
+        }
     }))
     .await
 }
 
-async fn batch<P: Events, H>(handler: &H, event: SqsEvent) -> SqsBatchResponse
+async fn batch<M: Message, H>(handler: &H, event: SqsEvent) -> Handled
 where
-    H: AsyncFn(Envelope<P>) -> Result<(), Failure>,
+    H: AsyncFn(M) -> Result<(), Failure>,
 {
-    let mut response = SqsBatchResponse::default();
+    let mut handled = Handled {
+        response: SqsBatchResponse::default(),
+        delays: Vec::new(),
+        metrics: Metrics::of_function(),
+    };
     for message in event.records {
-        let message_id = message.message_id.clone().unwrap_or_default();
-        let result = match parse::<P>(&message) {
-            Ok(envelope) => {
-                let span = info_span!(
-                    "consumer",
-                    event_type = envelope.event_type,
-                    event_id = %envelope.event_id,
-                    correlation_id = %envelope.correlation_id,
-                );
-                handler(envelope).instrument(span).await
-            }
-            Err(failure) => Err(failure),
-        };
-        if let Err(failure) = result {
+        let span = info_span!(
+            "consumer",
+            message_id = message.message_id.as_deref(),
+            event_type = tracing::field::Empty,
+            event_id = tracing::field::Empty,
+            correlation_id = tracing::field::Empty,
+        );
+        let handling = handle(handler, &message, &mut handled.metrics);
+        if let Err(failure) = handling.instrument(span.clone()).await {
+            let _entered = span.enter();
             if failure.retryable() {
-                warn!(message_id, cause = failure.causes(), "will be tried again");
+                warn!(cause = failure.causes(), "will be tried again");
             } else {
-                error!(message_id, cause = failure.causes(), "hopeless: for the dead letters");
+                error!(cause = failure.causes(), "hopeless: for the dead letters");
             }
+            handled.delays.extend(Delay::after(&failure, &message));
             let mut item = BatchItemFailure::default();
-            item.item_identifier = message_id;
-            response.batch_item_failures.push(item);
+            item.item_identifier = message.message_id.unwrap_or_default();
+            handled.response.batch_item_failures.push(item);
         }
     }
-    response
+    let failures = u64::try_from(handled.response.batch_item_failures.len()).unwrap_or(u64::MAX);
+    handled.metrics.add(Metric::ConsumerFailures, failures);
+    handled
 }
 
-fn parse<P: Events>(message: &SqsMessage) -> Result<Envelope<P>, Failure> {
+async fn handle<M: Message, H>(
+    handler: &H,
+    message: &SqsMessage,
+    metrics: &mut Metrics,
+) -> Result<(), Failure>
+where
+    H: AsyncFn(M) -> Result<(), Failure>,
+{
+    if let Some(sent) = sent(message) {
+        metrics.add(Metric::ConsumerLag, milliseconds(sent, Utc::now()));
+    }
     let body = message.body.as_deref().unwrap_or_default();
-    let delivery: Delivery =
+    let mut body: Value =
         serde_json::from_str(body).map_err(|error| Failure::invalid("body", error.to_string()))?;
-    let envelope: Envelope<Value> = read_fields(delivery.detail)?;
-    envelope.map(|event_type, fields| {
-        let unexpected =
-            || Err(Failure::invalid("eventType", format!("{event_type} is not for this consumer")));
-        P::read(event_type, fields).unwrap_or_else(unexpected)
-    })
+    let fields = body.pointer_mut(M::FIELDS).map(Value::take).unwrap_or_default();
+    // Before they are understood: the line about a message that cannot be must say whose it is, too.
+    let span = Span::current();
+    for (field, name) in
+        [("event_type", "eventType"), ("event_id", "eventId"), ("correlation_id", "correlationId")]
+    {
+        span.record(field, fields.get(name).and_then(Value::as_str));
+    }
+    let happened = fields.get("timestamp").and_then(Value::as_str).and_then(|text| text.parse().ok());
+    handler(M::read(fields)?).await?;
+    if let Some(happened) = happened {
+        metrics.add(Metric::EndToEndLatency, milliseconds(happened, Utc::now()));
+    }
+    info!("consumed");
+    Ok(())
+}
+
+/// When the message was put into its queue.
+fn sent(message: &SqsMessage) -> Option<Timestamp> {
+    let sent = message.attributes.get("SentTimestamp")?;
+    sent.parse().ok().and_then(DateTime::from_timestamp_millis)
 }
 
 #[cfg(test)]
@@ -82,6 +145,7 @@ fn parse<P: Events>(message: &SqsMessage) -> Result<Envelope<P>, Failure> {
 mod tests {
     use std::cell::RefCell;
 
+    use serde::Deserialize;
     use serde_json::json;
 
     use super::*;
@@ -109,6 +173,8 @@ mod tests {
         detail.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
         let mut message = SqsMessage::default();
         message.message_id = Some(id.into());
+        message.receipt_handle = Some(format!("receipt of {id}"));
+        message.attributes.insert("SentTimestamp".into(), "1771684260000".into());
         message.body = Some(json!({ "detail-type": event_type, "detail": detail }).to_string());
         message
     }
@@ -127,10 +193,67 @@ mod tests {
             seen.borrow_mut().push(event.payload.energy_kwh);
             if event.payload.energy_kwh == 0 { Err(Failure::Unavailable("the database")) } else { Ok(()) }
         };
-        let response = batch(&handler, event).await;
+        let Handled { response, delays, metrics } = batch(&handler, event).await;
         let failed: Vec<_> =
             response.batch_item_failures.iter().map(|item| item.item_identifier.as_str()).collect();
         assert_eq!(failed, ["bad field", "bad type", "refused"]);
         assert_eq!(*seen.borrow(), [7, 0]);
+
+        let waits: Vec<_> = delays.iter().map(|delay| delay.seconds).collect();
+        assert_eq!(waits[..2], [0, 0], "the hopeless go to the dead letters at once");
+        assert!(waits[2] >= 5, "the other waits for the database");
+
+        assert_eq!(metrics.count(Metric::ConsumerLag), 4, "every message was waited for");
+        assert_eq!(metrics.count(Metric::EndToEndLatency), 1, "one event has come to its end");
+        assert_eq!(metrics.count(Metric::ConsumerFailures), 1, "one figure a batch");
+    }
+    #[tokio::test]
+    async fn every_line_about_an_event_names_the_request_it_stems_from() {
+        let mut event = SqsEvent::default();
+        event.records = vec![
+            message("good", "SESSION_ENDED", &json!({ "energyKwh": 7 })),
+            message("bad field", "SESSION_ENDED", &json!({ "energyKwh": "much" })),
+        ];
+        let handler = async |_: Envelope<Ended>| Ok(());
+        let (_, lines) = crate::telemetry::lines_of(batch(&handler, event)).await;
+        let told: Vec<_> =
+            lines.iter().map(|line| (&line["message"], &line["span"]["correlation_id"])).collect();
+        let request = json!("018f0000-0000-7000-8000-000000000002");
+        assert_eq!(
+            told,
+            [(&json!("consumed"), &request), (&json!("hopeless: for the dead letters"), &request)]
+        );
+    }
+
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Hint {
+        about: String,
+    }
+
+    impl Message for Hint {
+        const FIELDS: &'static str = "";
+
+        fn read(fields: Value) -> Result<Self, Failure> {
+            read_fields(fields)
+        }
+    }
+
+    #[tokio::test]
+    async fn a_message_need_not_be_off_the_bus() {
+        let mut hint = message("hint", "", &json!({}));
+        hint.body = Some(json!({ "about": "pi_1", "correlationId": "c" }).to_string());
+        let mut event = SqsEvent::default();
+        event.records = vec![hint];
+        let seen = RefCell::new(Vec::new());
+        let handler = async |hint: Hint| {
+            seen.borrow_mut().push(hint.about);
+            Ok(())
+        };
+        let (handled, lines) = crate::telemetry::lines_of(batch(&handler, event)).await;
+        assert!(handled.response.batch_item_failures.is_empty());
+        assert_eq!(*seen.borrow(), ["pi_1"]);
+        assert_eq!(lines[0]["span"]["correlation_id"], "c");
+        assert_eq!(handled.metrics.count(Metric::EndToEndLatency), 0);
     }
 }

@@ -5,7 +5,9 @@ use std::borrow::Cow;
 use std::error::Error;
 
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
+
+use crate::CorrelationId;
 
 /// Why an operation was refused or could not be done.
 #[derive(Debug, thiserror::Error)]
@@ -85,12 +87,15 @@ impl Failure {
     }
 
     /// The document a resolver returns, for the AppSync response handler to raise with `util.error`.
-    pub fn to_resolver_error(&self) -> ResolverError {
-        let error_info = match self {
-            Self::Invalid { field, .. } => json!({ "field": field }),
-            Self::Conflict { code, .. } => json!({ "code": code }),
-            Self::Limited { retry_after_seconds } => json!({ "retryAfter": retry_after_seconds }),
-            _ => Value::Null,
+    pub fn to_resolver_error(&self, correlation_id: CorrelationId) -> ResolverError {
+        let mut error_info = Map::from_iter([("correlationId".to_owned(), json!(correlation_id))]);
+        match self {
+            Self::Invalid { field, .. } => error_info.insert("field".to_owned(), json!(field)),
+            Self::Conflict { code, .. } => error_info.insert("code".to_owned(), json!(code)),
+            Self::Limited { retry_after_seconds } => {
+                error_info.insert("retryAfter".to_owned(), json!(retry_after_seconds))
+            }
+            _ => None,
         };
         ResolverError { error_type: self.error_type(), error_message: self.to_string(), error_info }
     }
@@ -114,23 +119,41 @@ impl Failure {
 pub struct ResolverError {
     error_type: &'static str,
     error_message: String,
-    error_info: Value,
+    error_info: Map<String, Value>,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn correlation_id() -> CorrelationId {
+        uuid::Uuid::from_u128(7).into()
+    }
+
+    #[test]
+    fn every_failure_that_is_told_names_its_request() {
+        for failure in [
+            Failure::Unauthenticated("log in first"),
+            Failure::NotFound("session"),
+            Failure::conflict("CONNECTOR_BUSY", "somebody charges there"),
+            Failure::Limited { retry_after_seconds: 3 },
+            Failure::Unavailable("the database"),
+        ] {
+            let error_info = failure.to_resolver_error(correlation_id()).error_info;
+            assert_eq!(error_info["correlationId"], json!(correlation_id()), "{failure}");
+        }
+    }
+
     #[test]
     fn an_invalid_field_is_named_in_the_error_info() {
-        let error =
-            serde_json::to_value(Failure::invalid("input.email", "is no address").to_resolver_error());
+        let failure = Failure::invalid("input.email", "is no address");
+        let error = serde_json::to_value(failure.to_resolver_error(correlation_id()));
         assert_eq!(
             error.ok(),
             Some(json!({
                 "errorType": "Invalid",
                 "errorMessage": "input.email: is no address",
-                "errorInfo": { "field": "input.email" },
+                "errorInfo": { "field": "input.email", "correlationId": correlation_id() },
             }))
         );
     }
@@ -138,7 +161,7 @@ mod tests {
     #[test]
     fn a_fault_tells_its_cause_to_the_log_and_not_to_the_caller() {
         let fault = Failure::fault("password=hunter2");
-        assert_eq!(fault.to_resolver_error().error_message, "internal error");
+        assert_eq!(fault.to_resolver_error(correlation_id()).error_message, "internal error");
         assert_eq!(fault.causes(), "internal error: password=hunter2");
     }
 }

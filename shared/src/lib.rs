@@ -1,5 +1,5 @@
 //! What every function needs and nothing a single context owns: typed ids and quantities, failures, events and
-//! their outbox, the Data API and Redis clients, and the entry points that run a handler as a Lambda.
+//! their outbox, the Data API and Redis clients, metrics, and the entry points that run a handler as a Lambda.
 //! Knows no table, no GraphQL type and no OCPP message.
 
 mod cache;
@@ -9,12 +9,14 @@ mod database;
 mod event;
 mod failure;
 mod ids;
+mod metrics;
 mod money;
 mod outbox;
 mod page;
 mod quantity;
 mod read;
 mod reason;
+mod redelivery;
 mod resolver;
 mod run;
 mod settings;
@@ -22,7 +24,7 @@ mod telemetry;
 
 pub use cache::Cache;
 pub use caller::{Caller, Role, User};
-pub use consumer::consumer;
+pub use consumer::{Message, consumer};
 pub use database::{Database, DatabaseError, Parameter, Statement};
 pub use event::{Envelope, Event, Events};
 pub use failure::Failure;
@@ -30,8 +32,9 @@ pub use ids::{
     ChargerId, ConnectorId, CorrelationId, EventId, InvoiceId, ParseIdError, PaymentId, PlanId, RefundId,
     SessionId, StationId, SubscriptionId, SubscriptionPeriodId, TariffId, UserId, VehicleId,
 };
+pub use metrics::{Metric, Metrics};
 pub use money::{Currency, Money, MoneyError};
-pub use outbox::{Outbox, Relayed};
+pub use outbox::{Backlog, Outbox, Relayed};
 pub use page::{Cursor, Edge, First, Page, PageInfo};
 pub use quantity::{EnergyKwh, EnergyWh, PowerKw};
 pub use read::read_fields;

@@ -2,6 +2,8 @@
 //! migrations puts them into `outbox`), and what it returns is published at once. If that fails the relay
 //! publishes it later: at least once, never lost, never invented.
 
+use std::collections::BTreeMap;
+
 use aws_config::SdkConfig;
 use aws_sdk_eventbridge::Client;
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
@@ -11,7 +13,7 @@ use serde_json::{Value, json};
 use tracing::{info, warn};
 
 use crate::database::DatabaseError;
-use crate::{Database, Envelope, MissingSetting, Statement, setting};
+use crate::{Database, Envelope, Metric, Metrics, MissingSetting, Statement, setting};
 
 /// `PutEvents` takes no more entries in one call.
 const BATCH: usize = 10;
@@ -32,6 +34,12 @@ struct Written<T> {
     events: Option<Vec<Value>>,
 }
 
+/// An event that the bus took, as far as the outbox cares.
+struct Taken {
+    id: Value,
+    event_type: String,
+}
+
 /// How one round of the relay went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Relayed {
@@ -39,6 +47,16 @@ pub struct Relayed {
     pub found: usize,
     /// Those of them that the bus took.
     pub published: usize,
+}
+
+/// What waits in the outbox for the bus.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Backlog {
+    /// Events that the bus does not know.
+    pub unsent: u64,
+    /// How long the oldest of them has waited; 0 if there is none.
+    pub oldest_age_seconds: u64,
 }
 
 impl Outbox {
@@ -70,7 +88,7 @@ impl Outbox {
         let unpublished = Statement::new(
             "SELECT payload FROM outbox
              WHERE published_at IS NULL AND created_at <= now() - make_interval(secs => :after::float8)
-             ORDER BY created_at LIMIT :limit::bigint",
+             ORDER BY created_at, position LIMIT :limit::bigint",
         );
         let unpublished = unpublished.bind("after", after_seconds).bind("limit", limit);
         let events: Vec<Value> = self.database.rows(unpublished).await?;
@@ -78,15 +96,34 @@ impl Outbox {
         Ok(Relayed { found, published: self.publish(events).await })
     }
 
+    /// What is unpublished now, just written or not.
+    pub async fn backlog(&self) -> Result<Backlog, DatabaseError> {
+        let statement = Statement::new(
+            "SELECT jsonb_build_object(
+                 'unsent', count(*),
+                 'oldestAgeSeconds', greatest(extract(epoch FROM now() - min(created_at)), 0)::bigint
+             ) FROM outbox WHERE published_at IS NULL",
+        );
+        let backlog = self.database.row(statement).await?;
+        Ok(backlog.unwrap_or(Backlog { unsent: 0, oldest_age_seconds: 0 }))
+    }
+
     /// Publishes and marks; tells how many the bus took.
     async fn publish(&self, events: Vec<Value>) -> usize {
         let mut published = Vec::with_capacity(events.len());
+        let mut types = BTreeMap::<String, u64>::new();
         for batch in events.chunks(BATCH) {
-            published.extend(self.put(batch).await);
+            for Taken { id, event_type } in self.put(batch).await {
+                published.push(id);
+                *types.entry(event_type).or_default() += 1;
+            }
         }
         let count = published.len();
         if count == 0 {
             return 0;
+        }
+        for (event_type, count) in types {
+            Metrics::by("EventType", event_type).add(Metric::EventsPublished, count).emit();
         }
         let mark = Statement::new(
             "UPDATE outbox SET published_at = now()
@@ -98,14 +135,15 @@ impl Outbox {
         count
     }
 
-    /// The ids of those the bus took.
-    async fn put(&self, events: &[Value]) -> Vec<Value> {
-        let (ids, entries): (Vec<_>, Vec<_>) = events.iter().filter_map(|event| self.entry(event)).unzip();
+    /// Those that the bus took.
+    async fn put(&self, events: &[Value]) -> Vec<Taken> {
+        let (offered, entries): (Vec<_>, Vec<_>) =
+            events.iter().filter_map(|event| self.entry(event)).unzip();
         match Box::pin(self.bus.put_events().set_entries(Some(entries)).send()).await {
             Ok(answer) => {
-                let taken =
-                    ids.into_iter().zip(answer.entries()).filter(|(_, entry)| entry.error_code().is_none());
-                let taken: Vec<_> = taken.map(|(id, _)| id).collect();
+                let answered = offered.into_iter().zip(answer.entries());
+                let taken = answered.filter(|(_, entry)| entry.error_code().is_none());
+                let taken: Vec<_> = taken.map(|(event, _)| event).collect();
                 if taken.len() < events.len() {
                     warn!(refused = events.len() - taken.len(), "the bus refused events: left to the relay");
                 }
@@ -118,7 +156,7 @@ impl Outbox {
         }
     }
 
-    fn entry(&self, event: &Value) -> Option<(Value, PutEventsRequestEntry)> {
+    fn entry(&self, event: &Value) -> Option<(Taken, PutEventsRequestEntry)> {
         let envelope: Envelope<serde::de::IgnoredAny> = Envelope::deserialize(event).ok()?;
         info!(event_type = envelope.event_type, event_id = %envelope.event_id, correlation_id = %envelope.correlation_id, "publishing");
         let entry = PutEventsRequestEntry::builder()
@@ -127,6 +165,6 @@ impl Outbox {
             .detail_type(&envelope.event_type)
             .detail(event.to_string())
             .build();
-        Some((json!(envelope.event_id), entry))
+        Some((Taken { id: json!(envelope.event_id), event_type: envelope.event_type }, entry))
     }
 }

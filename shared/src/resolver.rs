@@ -94,7 +94,7 @@ where
         }
         Err(failure) => {
             info!(error_type = failure.error_type(), "refused");
-            Ok(Answer::Error(failure.to_resolver_error()))
+            Ok(Answer::Error(failure.to_resolver_error(correlation_id)))
         }
     }
 }

@@ -109,10 +109,11 @@ impl fmt::Display for StackFile {
         if let Some(key) = &self.api_key {
             writeln!(f, "  {:<18} {key}", "x-api-key")?;
         }
-        let Stores { postgres, redis, mongo, ministack, open_charge_map } = &self.stores;
+        let Stores { postgres, redis, mongo, ministack, open_charge_map, stripe } = &self.stores;
         let stores =
             [("PostgreSQL", postgres), ("Redis", redis), ("MongoDB", mongo), ("AWS services", ministack)];
         let stores = stores.into_iter().chain(open_charge_map.iter().map(|store| ("OpenChargeMap", store)));
+        let stores = stores.chain(stripe.iter().map(|store| ("Stripe", store)));
         for (name, store) in stores {
             writeln!(f, "  {name:<18} {}  ({})", store.url, store.kind)?;
         }

@@ -28,8 +28,7 @@ enum Command {
     /// Start every store, door and event source, and stop them all on Ctrl-C.
     ///
     /// Ports: AppSync 4000 (TLS 4443), HTTP API 4001, WebSocket API 4002, Lambda Invoke API 4003, RDS Data API
-    /// 4004, OpenChargeMap stand-in
-    /// 4005, ministack 4566, PostgreSQL 25432, Redis 26379, MongoDB 27099; --port-base moves them all.
+    /// 4004, stand-ins for OpenChargeMap 4005 and Stripe 4006, ministack 4566, PostgreSQL 25432, Redis 26379, MongoDB 27099; --port-base moves them all.
     /// All addresses are printed, and written to <data>/stack.json once everything answers.
     Up(Box<UpArgs>),
     /// Start everything, run a program against it, stop everything; ends with the program's status.
@@ -54,7 +53,7 @@ pub(crate) struct UpArgs {
     /// Where databases, keys and logs are kept.
     #[arg(long, env = "LOCAL_DATA", default_value = ".local/data")]
     pub(crate) data: PathBuf,
-    /// Where `venv/bin/ministack` and the MongoDB stand-in `tools/bin/secantusd-rs` are.
+    /// Where `venv/bin/ministack`, `venv/bin/localstripe` and the MongoDB stand-in `tools/bin/secantusd-rs` are.
     #[arg(long, env = "LOCAL_TOOLS", default_value = ".local")]
     pub(crate) tools: PathBuf,
     /// Send invocations to this Invoke endpoint (`cargo lambda watch`, `sam local start-lambda`); functions that it
@@ -70,7 +69,7 @@ pub(crate) struct UpArgs {
         requires = "invoke_endpoint"
     )]
     pub(crate) invoke_only: Vec<String>,
-    /// Use eleven consecutive ports from this one on instead of the fixed ones.
+    /// Use twelve consecutive ports from this one on instead of the fixed ones.
     #[arg(long, env = "LOCAL_PORT_BASE", value_name = "PORT", value_parser = clap::value_parser!(u16).range(1024..=65_500))]
     pub(crate) port_base: Option<u16>,
     /// The stack's name, the prefix of every name in it.
@@ -93,9 +92,16 @@ pub(crate) struct UpArgs {
         hide_env_values = true
     )]
     pub(crate) ocm_key: String,
+    /// The program that starts localstripe, which is Stripe here if it is installed; `tests/tools/localstripe` beside
+    /// the template.
+    #[arg(long, env = "LOCAL_STRIPE_SERVER", value_name = "PROGRAM")]
+    pub(crate) stripe_server: Option<PathBuf>,
     /// Template parameters, over the ones that stand for the foundation.
     #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = parameter)]
     pub(crate) parameters: Vec<(String, String)>,
+    /// A variable of every function, over the template's and this machine's own; may be given several times.
+    #[arg(long = "function-env", value_name = "NAME=VALUE", value_parser = parameter)]
+    pub(crate) function_env: Vec<(String, String)>,
     /// Let PostgreSQL lose data when the machine stops (faster; for tests).
     #[arg(long, env = "LOCAL_NO_FSYNC")]
     pub(crate) no_fsync: bool,
@@ -128,6 +134,9 @@ struct EnvArgs {
     /// Print a template of all functions instead, their variables in it, for `sam local start-lambda --template`.
     #[arg(long, conflicts_with = "function")]
     sam: bool,
+    /// A variable of every function, over those of the running stack; may be given several times.
+    #[arg(long = "function-env", value_name = "NAME=VALUE", value_parser = parameter)]
+    function_env: Vec<(String, String)>,
     /// The folder of the running stack.
     #[arg(long, env = "LOCAL_DATA", default_value = ".local/data")]
     data: PathBuf,
@@ -175,7 +184,8 @@ pub async fn run(cli: Cli) -> ExitCode {
 }
 
 fn print_environment(args: &EnvArgs) -> Result<ExitCode, up::Problem> {
-    let functions = environment::of_running_stack(&args.data)?;
+    let mut functions = environment::of_running_stack(&args.data)?;
+    environment::set(&mut functions, &args.function_env);
     if args.sam {
         println!("{:#}", environment::sam_template(&functions, &std::env::current_dir()?));
     } else {

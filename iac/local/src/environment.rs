@@ -33,7 +33,7 @@ pub(crate) enum EnvironmentError {
     Differs { variable: String, function: String },
 }
 
-/// The stack's functions; `local` is what this machine adds to the variables of each.
+/// The stack's functions; `local` is what this machine adds to the variables of each, or sets in their place.
 pub(crate) fn functions(stack: &Stack, local: &BTreeMap<String, String>) -> Functions {
     let functions = stack.resources.values().filter(|resource| resource.kind == "AWS::Serverless::Function");
     functions
@@ -45,11 +45,18 @@ pub(crate) fn functions(stack: &Stack, local: &BTreeMap<String, String>) -> Func
                 code_uri: properties["CodeUri"].as_str().unwrap_or_default().to_owned(),
                 timeout: properties["Timeout"].clone(),
                 memory_size: properties["MemorySize"].clone(),
-                variables: local.clone().into_iter().chain(own).collect(),
+                variables: own.chain(local.clone()).collect(),
             };
             (function.logical_id.clone(), entry)
         })
         .collect()
+}
+
+/// Sets variables of every function.
+pub(crate) fn set(functions: &mut Functions, variables: &[(String, String)]) {
+    for function in functions.values_mut() {
+        function.variables.extend(variables.iter().cloned());
+    }
 }
 
 /// The functions of the stack that is up on `data`.
@@ -144,6 +151,13 @@ mod tests {
         let functions = functions_of([("Me", "redis://a"), ("Login", "redis://a")]);
         let message = lines(&functions, Some("logon")).unwrap_err().to_string();
         assert!(message.contains("Login, Me"), "{message}");
+    }
+
+    #[test]
+    fn a_variable_that_was_asked_for_is_over_the_stacks_own() {
+        let mut functions = functions_of([("Me", "redis://a"), ("Login", "redis://b")]);
+        set(&mut functions, &[("REDIS_URL".to_owned(), "redis://proxy".to_owned())]);
+        assert_eq!(lines(&functions, None).unwrap(), "AWS_REGION=eu-central-1\nREDIS_URL=redis://proxy\n");
     }
 
     #[test]

@@ -16,6 +16,8 @@ pub(crate) struct Foundation {
     pub(crate) ocm_url: String,
     pub(crate) ocm_key: String,
     pub(crate) signing_key: SigningKey,
+    pub(crate) invoice_link_key: String,
+    pub(crate) stripe_url: String,
 }
 
 /// A secret to put into Secrets Manager.
@@ -30,9 +32,14 @@ pub(crate) const DATABASE: &str = "ev";
 /// Who they are in it.
 pub(crate) const DATABASE_USER: &str = "ev";
 
+/// Signs what the payment provider's stand-in reports.
+pub(crate) const WEBHOOK_SECRET: &str = "whsec_local";
+
 const DATABASE_SECRET: &str = "ev/database";
 const MONGO_SECRET: &str = "ev/mongo";
 const OCM_SECRET: &str = "ev/openchargemap";
+const PAYMENT_SECRET: &str = "ev/payments";
+const INVOICE_LINK_SECRET: &str = "ev/invoice-links";
 const SIGNING_SECRET: &str = "ev/token-signing";
 const VERIFYING_SECRET: &str = "ev/token-verifying";
 
@@ -49,10 +56,12 @@ impl Foundation {
             // Off where drivers are; on where the people are who build the app.
             ("Introspection", "ENABLED".to_owned()),
             ("KeyArn", format!("arn:aws:kms:{}:{}:key/local", self.region, self.account)),
+            ("InvoiceLinkSecretArn", self.secret_arn(INVOICE_LINK_SECRET)),
             ("JwtSigningSecretArn", self.secret_arn(SIGNING_SECRET)),
             ("JwtVerifyingSecretArn", self.secret_arn(VERIFYING_SECRET)),
             ("MongoSecretArn", self.secret_arn(MONGO_SECRET)),
             ("OcmSecretArn", self.secret_arn(OCM_SECRET)),
+            ("PaymentSecretArn", self.secret_arn(PAYMENT_SECRET)),
             ("PrivateSubnetIds", "subnet-00000000000000001,subnet-00000000000000002".to_owned()),
             ("RedisUrl", self.redis_url.clone()),
         ];
@@ -62,10 +71,14 @@ impl Foundation {
     /// The secrets whose ARNs the parameters hold.
     pub(crate) fn secrets(&self) -> Vec<Secret> {
         let SigningKey { kid, private_pem, public_pem } = &self.signing_key;
+        let payments =
+            json!({"apiKey": "sk_test_local", "webhookSecrets": [WEBHOOK_SECRET], "url": self.stripe_url});
         let table = [
             (DATABASE_SECRET, json!({"username": DATABASE_USER, "password": ""})),
             (MONGO_SECRET, json!({"uri": self.mongo_uri, "database": DATABASE})),
             (OCM_SECRET, json!({"key": self.ocm_key, "url": self.ocm_url})),
+            (PAYMENT_SECRET, payments),
+            (INVOICE_LINK_SECRET, json!({"key": self.invoice_link_key})),
             (SIGNING_SECRET, json!({"kid": kid, "privateKey": private_pem})),
             (VERIFYING_SECRET, json!({"keys": [{"kid": kid, "publicKey": public_pem}]})),
         ];
@@ -106,6 +119,8 @@ mod tests {
             ocm_url: "http://127.0.0.1:3".into(),
             ocm_key: "key".into(),
             signing_key,
+            invoice_link_key: "key".into(),
+            stripe_url: "http://127.0.0.1:4".into(),
         };
         let secrets = foundation.secrets();
         for (name, arn) in foundation.parameters().iter().filter(|(name, _)| name.ends_with("SecretArn")) {

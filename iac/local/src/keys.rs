@@ -1,4 +1,4 @@
-//! The key pair that signs access tokens here, made once for a data folder so that tokens outlive a restart.
+//! The keys that sign access tokens and links here, made once for a data folder so that both outlive a restart.
 
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rcgen::{KeyPair, PKCS_ED25519};
 use sha2::{Digest, Sha256};
+use uuid::Uuid;
 
 /// An Ed25519 key pair as the functions' secrets hold it.
 #[derive(Debug, Clone)]
@@ -32,25 +33,34 @@ pub(crate) enum KeyError {
 /// The key in `data`, made on first use.
 pub(crate) fn signing_key(data: &Path) -> Result<SigningKey, KeyError> {
     let path = data.join("token-signing-key.pem");
-    let pem = match std::fs::read_to_string(&path) {
-        Ok(pem) => pem,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => make(&path)?,
-        Err(error) => return Err(KeyError::Io(path, error)),
-    };
+    let pem = kept(&path, || {
+        let pair = KeyPair::generate_for(&PKCS_ED25519);
+        pair.map(|pair| pair.serialize_pem()).map_err(|error| KeyError::Unreadable(path.clone(), error))
+    })?;
     let pair = KeyPair::from_pem(&pem).map_err(|error| KeyError::Unreadable(path, error))?;
     let fingerprint = Sha256::digest(pair.public_key_raw());
     let kid: String = fingerprint.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
     Ok(SigningKey { kid, private_pem: pem, public_pem: pair.public_key_pem() })
 }
 
-fn make(path: &Path) -> Result<String, KeyError> {
-    let pair =
-        KeyPair::generate_for(&PKCS_ED25519).map_err(|error| KeyError::Unreadable(path.to_owned(), error))?;
-    let pem = pair.serialize_pem();
+/// The key of links to invoices in `data`, made on first use.
+pub(crate) fn invoice_link_key(data: &Path) -> Result<String, KeyError> {
+    let random = || Ok(format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple()));
+    kept(&data.join("invoice-link-key"), random)
+}
+
+/// What the file holds; made and written, for its owner alone, if there is none.
+fn kept(path: &Path, make: impl FnOnce() -> Result<String, KeyError>) -> Result<String, KeyError> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => return Ok(text),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(KeyError::Io(path.to_owned(), error)),
+    }
+    let text = make()?;
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true).mode(0o600);
-    let written = options.open(path).and_then(|mut file| file.write_all(pem.as_bytes()));
-    written.map(|()| pem).map_err(|error| KeyError::Io(path.to_owned(), error))
+    let written = options.open(path).and_then(|mut file| file.write_all(text.as_bytes()));
+    written.map(|()| text).map_err(|error| KeyError::Io(path.to_owned(), error))
 }
 
 #[cfg(test)]
@@ -74,6 +84,15 @@ mod tests {
         let validation = Validation::new(Algorithm::EdDSA);
         let decoded = jsonwebtoken::decode::<serde_json::Value>(&token, &public, &validation).unwrap();
         assert_eq!(decoded.claims["sub"], "driver");
+    }
+
+    #[test]
+    fn a_link_is_valid_after_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = invoice_link_key(folder.path()).unwrap();
+        assert_eq!(invoice_link_key(folder.path()).unwrap(), first);
+        assert!(first.len() >= 32);
+        assert_ne!(invoice_link_key(tempfile::tempdir().unwrap().path()).unwrap(), first);
     }
 
     #[test]

@@ -16,6 +16,7 @@ pub(crate) struct Ports {
     pub(crate) redis: u16,
     pub(crate) mongo: u16,
     pub(crate) open_charge_map: u16,
+    pub(crate) stripe: u16,
 }
 
 /// A port that something else holds.
@@ -44,6 +45,7 @@ impl Ports {
             redis: 26379,
             mongo: 27099,
             open_charge_map: 4005,
+            stripe: 4006,
         }
     }
 
@@ -61,6 +63,7 @@ impl Ports {
             redis: base + 8,
             mongo: base + 9,
             open_charge_map: base + 10,
+            stripe: base + 11,
         }
     }
 }

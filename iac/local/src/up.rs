@@ -24,13 +24,13 @@ use crate::doors::{self, Definitions, Doors, Listeners};
 use crate::environment::{self, EnvironmentError};
 use crate::event_sources::EventSourceError;
 use crate::failed_events;
-use crate::foundation::{DATABASE, Foundation};
+use crate::foundation::{DATABASE, Foundation, WEBHOOK_SECRET};
 use crate::keys::{self, KeyError};
 use crate::lock::{self, LockError};
 use crate::ports::{PortTaken, here};
 use crate::resources::{self, Plan, ResourceError};
 use crate::schema::{self, SchemaError};
-use crate::stores::{self, Places, Settings, StoreError, Stores, process};
+use crate::stores::{self, Places, Settings, StoreError, Stores, Stripe, Webhook, process};
 
 /// ministack's account, and that of every ARN here.
 const ACCOUNT: &str = "000000000000";
@@ -115,12 +115,19 @@ impl Blueprint {
             schema::join(&root.join("graphql"), &root.join("target/schema.graphql"))?;
         }
         let ports = args.ports();
+        let places = Places { data, tools: args.tools.clone() };
+        let webhook = Webhook {
+            url: format!("http://{}/webhooks/stripe", here(ports.http_api)),
+            secret: WEBHOOK_SECRET.to_owned(),
+        };
+        let launcher = args.stripe_server.clone().unwrap_or_else(|| root.join("tests/tools/localstripe"));
         let settings = Settings {
             ports,
             region: args.region.clone(),
             no_fsync: args.no_fsync,
             mongo_uri: std::env::var("MONGODB_URI").ok().filter(|uri| !uri.is_empty()),
             ocm_server: args.ocm_server.clone(),
+            stripe: Stripe::find(&places, launcher, webhook),
         };
         let ocm_url = settings.ocm_url().unwrap_or_else(|| args.ocm_url.to_string());
         let foundation = Foundation {
@@ -130,7 +137,9 @@ impl Blueprint {
             mongo_uri: settings.mongo_uri(),
             ocm_url: ocm_url.trim_end_matches('/').to_owned(),
             ocm_key: args.ocm_key.clone(),
-            signing_key: keys::signing_key(&data)?,
+            signing_key: keys::signing_key(&places.data)?,
+            invoice_link_key: keys::invoice_link_key(&places.data)?,
+            stripe_url: settings.stripe_url(),
         };
         let mut parameters = foundation.parameters();
         parameters.extend(args.parameters.iter().cloned());
@@ -149,7 +158,6 @@ impl Blueprint {
         let stack = Stack::load(&args.template, &options)?;
         let resources = Plan::read(&stack)?;
         let definitions = Definitions::read(&stack, &root)?;
-        let places = Places { data, tools: args.tools.clone() };
         Ok(Self { places, settings, foundation, stack, resources, definitions })
     }
 }
@@ -168,7 +176,7 @@ async fn serve(
     let sdk = resources::sdk_config(&stores.ministack.url, &settings.region);
     let options = Options {
         on_failure: failed_events::sink(&sdk),
-        extra_env: doors::function_environment(&settings.ports),
+        extra_env: function_environment(args, &settings),
         forward: args
             .invoke_endpoint
             .clone()
@@ -177,6 +185,9 @@ async fn serve(
     };
     let host = Host::from_stack(&stack, options).await?;
     warn_of_missing_binaries(&host, &args.bin_dir);
+    if stores.stripe.is_none() {
+        tracing::warn!("localstripe is not installed (`make tools`): nobody answers for cards");
+    }
     let secret_arn = foundation.database_secret_arn();
     let cluster = (foundation.cluster_arn(), Cluster { secret_arn, database: DATABASE.to_owned() });
     let database = stores::postgres_config(settings.ports.postgres);
@@ -201,7 +212,7 @@ async fn serve(
                 stores: stores.clone(),
                 resources: physical_ids(&stack),
                 outputs: stack.outputs.clone(),
-                functions: environment::functions(&stack, &environment_here(&settings)),
+                functions: environment::functions(&stack, &environment_here(args, &settings)),
             };
             file.write(&places.data)?;
             println!("{file}");
@@ -254,14 +265,22 @@ async fn run(program: &[OsString], data: &Path, stopping: &CancellationToken) ->
 }
 
 /// What this machine adds to a function's variables, for one that the host does not start.
-fn environment_here(settings: &Settings) -> BTreeMap<String, String> {
-    let mut variables = doors::function_environment(&settings.ports);
+fn environment_here(args: &UpArgs, settings: &Settings) -> BTreeMap<String, String> {
+    let mut variables = BTreeMap::new();
     for name in ["AWS_REGION", "AWS_DEFAULT_REGION"] {
         variables.insert(name.to_owned(), settings.region.clone());
     }
     for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] {
         variables.insert(name.to_owned(), "local".to_owned());
     }
+    variables.extend(function_environment(args, settings));
+    variables
+}
+
+/// What every function finds over its template's variables: this machine's addresses, and what was asked for.
+fn function_environment(args: &UpArgs, settings: &Settings) -> BTreeMap<String, String> {
+    let mut variables = doors::function_environment(&settings.ports);
+    variables.extend(args.function_env.iter().cloned());
     variables
 }
 

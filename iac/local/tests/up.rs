@@ -1,111 +1,49 @@
 //! `local up` as a person at a terminal has it: real stores, a real template, signals.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod support;
+
 use std::net::TcpListener;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
 
-use aws_config::SdkConfig;
-use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region, SharedCredentialsProvider};
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
+use serde_json::{Value, json};
+use support::{Up, command, free_base, here, is_alive, sdk, store_pids};
 
-struct Up {
-    child: Child,
-    data: PathBuf,
-}
-
-fn here() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn command(data: &Path, base: u16) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_local"));
-    command
-        .current_dir(here().join("tests/fixture"))
-        .args(["up", "--no-fsync", "--quiet", "--tools"])
-        .arg(here().join("../../.local"))
-        .arg("--data")
-        .arg(data)
-        .args(["--port-base", &base.to_string()])
-        .env_remove("MONGODB_URI")
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    command
-}
-
-/// The first of sixteen ports that are free now, below those that outgoing connections take. A slot for each test.
-fn free_base(slot: u16) -> u16 {
-    let start = 10_000 + slot * 5_000 + u16::try_from(std::process::id() % 250).unwrap() * 16;
-    let is_free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
-    (start..).step_by(16).find(|base| (*base..base + 16).all(is_free)).unwrap()
-}
-
-fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + Duration::from_secs(40);
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(Instant::now() < deadline, "no {what}");
-        std::thread::sleep(Duration::from_millis(10));
+/// The tools of this machine, and a payment provider that keeps what it is told of our webhook.
+fn tools_with_a_payment_provider(folder: &Path) -> (PathBuf, PathBuf) {
+    const PROVIDER: &str = "\
+import argparse, http.server, json
+parser = argparse.ArgumentParser()
+for name in 'port', 'folder', 'webhook-url', 'webhook-secret':
+    parser.add_argument('--' + name, required=True)
+told = parser.parse_args()
+json.dump(vars(told), open(told.folder + '.json', 'w'))
+http.server.HTTPServer(('127.0.0.1', int(told.port)), http.server.BaseHTTPRequestHandler).serve_forever()
+";
+    let (real, tools) = (here().join("../../.local"), folder.join("tools"));
+    std::fs::create_dir_all(tools.join("venv/bin")).unwrap();
+    for program in ["ministack", "python"] {
+        symlink(real.join("venv/bin").join(program), tools.join("venv/bin").join(program)).unwrap();
     }
-}
-
-impl Up {
-    fn start(data: &Path, base: u16) -> Self {
-        Self { child: command(data, base).spawn().unwrap(), data: data.to_owned() }
-    }
-
-    fn file(&mut self) -> Value {
-        let path = self.data.join("stack.json");
-        let child = &mut self.child;
-        wait_for("stack.json", || {
-            if let Some(status) = child.try_wait().unwrap() {
-                let mut words = String::new();
-                std::io::Read::read_to_string(child.stderr.as_mut().unwrap(), &mut words).unwrap();
-                panic!("ended with {status}: {words}");
-            }
-            let file: Value = serde_json::from_slice(&std::fs::read(&path).ok()?).ok()?;
-            (file["pid"] == child.id()).then_some(file)
-        })
-    }
-
-    fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap(), signal).unwrap();
-    }
-
-    fn end(self) -> Output {
-        self.child.wait_with_output().unwrap()
-    }
-}
-
-fn store_pids(file: &Value) -> Vec<i64> {
-    file["stores"].as_object().unwrap().values().filter_map(|store| store["pid"].as_i64()).collect()
-}
-
-fn is_alive(pid: i64) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with('Z'))
-}
-
-fn sdk(file: &Value) -> SdkConfig {
-    SdkConfig::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new("eu-central-1"))
-        .credentials_provider(SharedCredentialsProvider::new(Credentials::new(
-            "local", "local", None, None, "test",
-        )))
-        .endpoint_url(file["addresses"]["aws"].as_str().unwrap())
-        .build()
+    symlink(real.join("tools"), tools.join("tools")).unwrap();
+    std::fs::write(tools.join("venv/bin/localstripe"), "").unwrap();
+    let launcher = folder.join("provider.py");
+    std::fs::write(&launcher, PROVIDER).unwrap();
+    (tools, launcher)
 }
 
 #[test]
 fn a_stack_comes_up_holds_what_the_template_says_and_goes_down_clean() {
     let data = tempfile::tempdir().unwrap();
     let base = free_base(0);
-    let mut up = Up::start(data.path(), base);
+    let mut start = command(data.path(), base);
+    start.args(["--function-env", "AWS_ENDPOINT_URL_EVENTBRIDGE=http://127.0.0.1:9"]);
+    let (tools, launcher) = tools_with_a_payment_provider(data.path());
+    start.arg("--tools").arg(tools).arg("--stripe-server").arg(launcher);
+    let mut up = Up::with(data.path(), start);
     let file = up.file();
 
     let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -136,6 +74,18 @@ fn a_stack_comes_up_holds_what_the_template_says_and_goes_down_clean() {
         let received = sqs.receive_message().queue_url(heard).wait_time_seconds(5).send().await.unwrap();
         assert!(received.messages()[0].body().unwrap().contains("alarm"));
 
+        let notices = file["resources"]["Notices"].as_str().unwrap();
+        for (channel, text) in [("PUSH", "not this one"), ("EMAIL", "your invoice")] {
+            let value = aws_sdk_sns::types::MessageAttributeValue::builder();
+            let value = value.data_type("String").string_value(channel).build().unwrap();
+            let publish = topics.publish().topic_arn(notices).message(text);
+            publish.message_attributes("channel", value).send().await.unwrap();
+        }
+        let letters = file["resources"]["Letters"].as_str().unwrap();
+        let received = sqs.receive_message().queue_url(letters).wait_time_seconds(5).send().await.unwrap();
+        let received: Vec<_> = received.messages().iter().filter_map(|message| message.body()).collect();
+        assert_eq!(received, ["your invoice"]);
+
         let tables = aws_sdk_dynamodb::Client::new(&config);
         let table = file["resources"]["Calls"].as_str().unwrap();
         let described = tables.describe_table().table_name(table).send().await.unwrap();
@@ -147,6 +97,20 @@ fn a_stack_comes_up_holds_what_the_template_says_and_goes_down_clean() {
         let arn = file["outputs"]["Signing"].as_str().unwrap();
         let secret = secrets.get_secret_value().secret_id(arn).send().await.unwrap();
         assert!(secret.secret_string().unwrap().contains("PRIVATE KEY"));
+        // As the rotation of the keys does.
+        secrets.put_secret_value().secret_id(arn).secret_string("the next").send().await.unwrap();
+        let secret = secrets.get_secret_value().secret_id(arn).send().await.unwrap();
+        assert_eq!(secret.secret_string(), Some("the next"));
+
+        let arn = file["outputs"]["Payments"].as_str().unwrap();
+        let secret = secrets.get_secret_value().secret_id(arn).send().await.unwrap();
+        let payments: Value = serde_json::from_str(secret.secret_string().unwrap()).unwrap();
+        assert_eq!(payments["url"], file["stores"]["stripe"]["url"]);
+        let told: Value =
+            serde_json::from_slice(&std::fs::read(data.path().join("localstripe.json")).unwrap()).unwrap();
+        let door = file["addresses"]["httpApi"].as_str().unwrap();
+        assert_eq!(told["webhook_url"], format!("{door}/webhooks/stripe"));
+        assert_eq!(json!([told["webhook_secret"]]), payments["webhookSecrets"]);
 
         let lambda = file["addresses"]["lambda"].as_str().unwrap();
         let function = file["resources"]["Broken"].as_str().unwrap();
@@ -160,8 +124,16 @@ fn a_stack_comes_up_holds_what_the_template_says_and_goes_down_clean() {
         assert_eq!(received.messages()[0].body(), Some("{\"given\": \"up\"}"));
     });
 
+    let told = |more: &[&str]| {
+        let mut env = Command::new(env!("CARGO_BIN_EXE_local"));
+        let output = env.arg("env").arg("--data").arg(data.path()).args(more).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert!(told(&[]).contains("AWS_ENDPOINT_URL_EVENTBRIDGE=http://127.0.0.1:9\n"));
+    assert!(told(&["--function-env", "AWS_ENDPOINT_URL_EVENTBRIDGE=x"]).contains("_EVENTBRIDGE=x\n"));
+
     let pids = store_pids(&file);
-    assert_eq!(pids.len(), 4);
+    assert_eq!(pids.len(), 5);
     up.signal(Signal::INT);
     let data_path = up.data.clone();
     let output = up.end();
@@ -169,7 +141,7 @@ fn a_stack_comes_up_holds_what_the_template_says_and_goes_down_clean() {
     assert!(String::from_utf8_lossy(&output.stdout).contains("/graphql"));
     assert!(!data_path.join("stack.json").exists());
     assert!(!pids.into_iter().any(is_alive));
-    for port in base..base + 10 {
+    for port in base..base + 12 {
         TcpListener::bind(("127.0.0.1", port)).unwrap();
     }
 }

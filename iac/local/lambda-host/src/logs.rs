@@ -22,14 +22,19 @@ pub struct LogLine<'a> {
 
 impl LogLine<'_> {
     /// The level a JSON line names, and the line for people: message first, then `field=value`.
-    /// A line that is not JSON is itself.
+    /// A line that is not JSON is itself; one of embedded metrics is the figures.
     pub fn readable(&self) -> (tracing::Level, String) {
         let Ok(Value::Object(line)) = serde_json::from_str::<Value>(self.raw) else {
             return (tracing::Level::INFO, self.raw.to_owned());
         };
         let level = line.get("level").and_then(Value::as_str).and_then(|level| level.parse().ok());
         let fields = line.get("fields").and_then(Value::as_object).unwrap_or(&line);
-        (level.unwrap_or(tracing::Level::INFO), sentence(fields))
+        let text = if line.contains_key("_aws") {
+            format!("metrics: {}", sentence(fields))
+        } else {
+            sentence(fields)
+        };
+        (level.unwrap_or(tracing::Level::INFO), text)
     }
 }
 
@@ -46,8 +51,19 @@ pub fn trace_line(line: &LogLine<'_>) {
 }
 
 /// What every line carries and nobody reads beside the function's name.
-const NOISE: [&str; 9] =
-    ["message", "timestamp", "level", "target", "span", "spans", "filename", "line_number", "threadId"];
+const NOISE: [&str; 11] = [
+    "message",
+    "timestamp",
+    "level",
+    "target",
+    "span",
+    "spans",
+    "filename",
+    "line_number",
+    "threadId",
+    "_aws",
+    "FunctionName",
+];
 
 fn sentence(fields: &Map<String, Value>) -> String {
     let mut text = fields.get("message").map(plain).unwrap_or_default();

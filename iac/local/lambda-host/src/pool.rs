@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::warn;
 use uuid::Uuid;
 
 use crate::function::Function;
@@ -190,6 +191,12 @@ impl Pool {
     /// Gives an idle process its work; the invocation comes back if the process's poll is gone.
     fn give(&self, state: &mut State, id: u64, invocation: Invocation) -> Result<(), Invocation> {
         let Some(process) = state.processes.get_mut(&id) else { return Err(invocation) };
+        if process.pid.is_some_and(process::is_gone) {
+            // Killed a moment ago: nothing that it would be given could be answered.
+            warn!(function = self.function.name, "a process ended while idle");
+            state.processes.remove(&id);
+            return Err(invocation);
+        }
         let Phase::Idle { next, .. } = std::mem::replace(&mut process.phase, Phase::Settling) else {
             return Err(invocation);
         };
@@ -253,7 +260,9 @@ impl Pool {
         let mut guard = self.state();
         let state = &mut *guard;
         let process = state.processes.get_mut(&id)?;
-        if state.closed || matches!(process.phase, Phase::Ending) {
+        // A request of a process that was killed after it had sent it must not take an invocation with it.
+        let is_gone = process.pid.is_some_and(process::is_gone);
+        if state.closed || is_gone || matches!(process.phase, Phase::Ending) {
             return None;
         }
         let spawned = process.spawned;

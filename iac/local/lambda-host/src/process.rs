@@ -3,7 +3,8 @@
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 use tokio_util::sync::CancellationToken;
 
@@ -75,6 +76,17 @@ async fn read(pool: Arc<Pool>, id: u64, stdout: Option<ChildStdout>, stderr: Opt
         }
     };
     tokio::join!(stdout, stderr);
+}
+
+/// Whether the process has ended, though its keeper may not have noticed yet. One system call, and it reaps nothing.
+pub(crate) fn is_gone(pid: u32) -> bool {
+    let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return true };
+    let ended =
+        waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT);
+    match ended {
+        Ok(status) => status.is_some(),
+        Err(error) => error == Errno::CHILD,
+    }
 }
 
 /// SIGTERM, then SIGKILL when the grace is over.

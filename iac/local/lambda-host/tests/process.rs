@@ -11,6 +11,7 @@ use bytes::Bytes;
 use fixture::{arn, host, host_with, parsed, payload, stack, tell, until};
 use futures::future::join_all;
 use lambda_host::{Host, Invoke, InvokeError, Options};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
 #[tokio::test]
@@ -109,6 +110,89 @@ async fn failure_panic_and_exit_are_function_errors() {
             .unwrap()
             .ends_with("Error: Runtime exited with error: exit status 3")
     );
+    assert_eq!(tell(&host, json!({})).await.function_error, None);
+}
+
+/// SIGKILL from outside, and a wait until the kernel has done it; whether the host has noticed is not waited for.
+fn kill(pid: u64) {
+    let number = i32::try_from(pid).unwrap();
+    kill_process(Pid::from_raw(number).unwrap(), Signal::KILL).unwrap();
+    let is_dead = || {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let threads = std::fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count);
+        threads < 2 && stat.rsplit_once(')').is_none_or(|(_, rest)| rest.trim_start().starts_with(['Z', 'X']))
+    };
+    while !is_dead() {
+        std::thread::yield_now();
+    }
+}
+
+#[tokio::test]
+async fn killed_in_an_invocation_it_fails_that_one_and_no_other() {
+    let host = host(json!({"Timeout": 60})).await;
+    let first = parsed(&tell(&host, json!({})).await)["pid"].as_u64().unwrap();
+    let (killed, ()) = tokio::join!(tell(&host, json!({"sleep": 60_000})), async {
+        until("it is busy", || host.report().iter().any(|process| process.busy)).await;
+        kill(first);
+    });
+    assert_eq!(killed.function_error.as_deref(), Some("Unhandled"));
+    let error = parsed(&killed);
+    assert_eq!(error["errorType"], "Runtime.ExitError");
+    assert!(error["errorMessage"].as_str().unwrap().contains("signal 9"), "{error}");
+
+    let next = tell(&host, json!({})).await;
+    assert_eq!(next.function_error, None);
+    assert_ne!(parsed(&next)["pid"], first);
+    assert_eq!(host.report().len(), 1);
+}
+
+#[tokio::test]
+async fn killed_between_invocations_it_is_replaced_and_nothing_fails() {
+    // One process at most, so that the dead one must not stand in the way of its successor.
+    for limit in [json!({}), json!({"ReservedConcurrentExecutions": 1})] {
+        let host = host(limit).await;
+        let mut pids = BTreeSet::new();
+        for _ in 0..20 {
+            let outcome = tell(&host, json!({})).await;
+            assert_eq!(outcome.function_error, None);
+            let pid = parsed(&outcome)["pid"].as_u64().unwrap();
+            assert!(pids.insert(pid), "a dead process answered");
+            kill(pid);
+        }
+    }
+}
+
+#[tokio::test]
+async fn killed_at_any_point_of_many_invocations_each_ends_and_the_host_goes_on() {
+    let host = host(json!({"Timeout": 60})).await;
+    let calls = async {
+        for number in 0..200 {
+            let outcome = tell(&host, json!({"n": number, "sleep": number % 4})).await;
+            let answer = parsed(&outcome);
+            match outcome.function_error {
+                None => assert_eq!(answer["echo"]["n"], number),
+                Some(_) => assert_eq!(answer["errorType"], "Runtime.ExitError"),
+            }
+        }
+    };
+    let killer = async {
+        for round in 0_u32.. {
+            // Whenever a process is there, after a while that differs each time.
+            until("a process is there", || !host.report().is_empty()).await;
+            tokio::time::sleep(Duration::from_micros(u64::from(round * 677 % 9000))).await;
+            for process in host.report() {
+                if let Some(pid) = process.pid.and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw)
+                {
+                    // It may just have been killed.
+                    let _ = kill_process(pid, Signal::KILL);
+                }
+            }
+        }
+    };
+    tokio::select! {
+        () = calls => {}
+        () = killer => {}
+    }
     assert_eq!(tell(&host, json!({})).await.function_error, None);
 }
 
@@ -232,10 +316,14 @@ async fn lines_are_shown_with_the_functions_name() {
         "fields": {"message": "session stopped", "session.id": "s-1", "kwh": 3}});
     tell(&host, json!({"print": "plain"})).await;
     tell(&host, json!({"print": json_line.to_string()})).await;
-    until("both lines arrive", || lines.lock().unwrap().len() == 2).await;
+    let metrics_line = json!({"_aws": {"Timestamp": 1, "CloudWatchMetrics": []}, "FunctionName": "obedient",
+        "ConsumerLag": [3, 5]});
+    tell(&host, json!({"print": metrics_line.to_string()})).await;
+    until("every line arrives", || lines.lock().unwrap().len() == 3).await;
     let expected = [
         (tracing::Level::INFO, "plain".to_owned()),
         (tracing::Level::WARN, "session stopped kwh=3 session.id=s-1".to_owned()),
+        (tracing::Level::INFO, "metrics: ConsumerLag=[3,5]".to_owned()),
     ];
     let named = expected.map(|line| ("obedient".to_owned(), line));
     assert_eq!(*lines.lock().unwrap(), named);

@@ -90,6 +90,9 @@ impl QueueConsumer {
             return Err(place.error("a BatchSize over 10 needs MaximumBatchingWindowInSeconds").into());
         }
         let scaling = properties.scaling_config.map(|scaling| scaling.maximum_concurrency);
+        if scaling.is_some_and(|most| !(2..=1000).contains(&most)) {
+            return Err(place.error("ScalingConfig.MaximumConcurrency is 2 to 1000").into());
+        }
         let reserved = function.reserved_concurrent_executions.unwrap_or(DEFAULT_CONCURRENCY);
         Ok(Some(Self {
             queue: Queue::open(&wiring.sqs, &properties.queue).await?,

@@ -7,12 +7,14 @@ mod open_charge_map;
 mod postgres;
 pub(crate) mod process;
 mod redis;
+mod stripe;
 
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use self::process::Process;
+pub(crate) use self::stripe::{Stripe, Webhook};
 use crate::ports::{self, PortTaken, Ports};
 
 /// A store that cannot be had. Says which, why, and what to do.
@@ -57,6 +59,8 @@ pub(crate) struct Stores {
     pub(crate) ministack: StoreInfo,
     /// Absent where the real one is asked.
     pub(crate) open_charge_map: Option<StoreInfo>,
+    /// Absent where the stand-in is not installed.
+    pub(crate) stripe: Option<StoreInfo>,
 }
 
 /// The programs that are the stores.
@@ -71,6 +75,8 @@ pub(crate) struct Settings {
     pub(crate) mongo_uri: Option<String>,
     /// What stands in for OpenChargeMap.
     pub(crate) ocm_server: Option<PathBuf>,
+    /// What stands in for Stripe, if it is installed.
+    pub(crate) stripe: Option<Stripe>,
 }
 
 impl Settings {
@@ -89,9 +95,14 @@ impl Settings {
         self.ocm_server.as_ref().map(|_| open_charge_map::url(self.ports.open_charge_map))
     }
 
+    /// The address of Stripe's stand-in, whether or not it is installed.
+    pub(crate) fn stripe_url(&self) -> String {
+        stripe::url(self.ports.stripe)
+    }
+
     /// Checks the ports that the stores will take.
     pub(crate) fn check_ports(&self) -> Result<(), PortTaken> {
-        let Ports { postgres, redis, mongo, ministack, open_charge_map, .. } = self.ports;
+        let Ports { postgres, redis, mongo, ministack, open_charge_map, stripe, .. } = self.ports;
         ports::check_free(postgres, "PostgreSQL")?;
         ports::check_free(redis, "Redis")?;
         if self.mongo_uri.is_none() {
@@ -100,6 +111,9 @@ impl Settings {
         if self.ocm_server.is_some() {
             ports::check_free(open_charge_map, "the OpenChargeMap stand-in")?;
         }
+        if self.stripe.is_some() {
+            ports::check_free(stripe, "localstripe")?;
+        }
         ports::check_free(ministack, "ministack (DynamoDB, SQS, SNS, EventBridge, Secrets Manager)")
     }
 }
@@ -107,19 +121,27 @@ impl Settings {
 impl Stores {
     /// Starts all at once and waits until each answers. On failure nothing is left running.
     pub(crate) async fn start(places: &Places, settings: &Settings) -> Result<(Self, Processes), StoreError> {
-        let Settings { ports, region, no_fsync, mongo_uri, ocm_server } = settings;
-        let (postgres, redis, mongo, ministack, ocm) = tokio::join!(
+        let Settings { ports, region, no_fsync, mongo_uri, ocm_server, stripe } = settings;
+        let (postgres, redis, mongo, ministack, ocm, stripe) = tokio::join!(
             postgres::start(places, ports.postgres, *no_fsync),
             redis::start(places, ports.redis),
             mongo::start(places, ports.mongo, mongo_uri.as_deref()),
             ministack::start(places, ports.ministack, region),
             open_charge_map::start(places, ports.open_charge_map, ocm_server.as_deref()),
+            async {
+                match stripe {
+                    Some(stripe) => stripe.start(places, ports.stripe).await.map(Some),
+                    None => Ok(None),
+                }
+            },
         );
         let mut processes = Vec::new();
-        let ocm = ocm.map(|started| {
-            started.map(|(info, process)| {
-                processes.push(process);
-                info
+        let [ocm, stripe] = [ocm, stripe].map(|stand_in| {
+            stand_in.map(|started| {
+                started.map(|(info, process)| {
+                    processes.push(process);
+                    info
+                })
             })
         });
         let mut keep = |started: Result<(StoreInfo, Option<Process>), StoreError>| {
@@ -128,17 +150,20 @@ impl Stores {
                 info
             })
         };
-        let results = (keep(postgres), keep(redis), keep(mongo), keep(ministack), ocm);
-        let (started, ocm) = match results {
-            (Ok(postgres), Ok(redis), Ok(mongo), Ok(ministack), Ok(open_charge_map)) => {
-                let stores = Self { postgres, redis, mongo, ministack, open_charge_map };
+        let results = (keep(postgres), keep(redis), keep(mongo), keep(ministack), ocm, stripe);
+        let (started, stand_ins) = match results {
+            (Ok(postgres), Ok(redis), Ok(mongo), Ok(ministack), Ok(open_charge_map), Ok(stripe)) => {
+                let stores = Self { postgres, redis, mongo, ministack, open_charge_map, stripe };
                 return Ok((stores, Processes(processes)));
             }
-            (postgres, redis, mongo, ministack, ocm) => ([postgres, redis, mongo, ministack], ocm),
+            (postgres, redis, mongo, ministack, ocm, stripe) => {
+                ([postgres, redis, mongo, ministack], [ocm, stripe])
+            }
         };
         futures::future::join_all(processes.into_iter().map(Process::stop)).await;
-        let problems = started.into_iter().filter_map(Result::err).chain(ocm.err());
-        let problems: Vec<StoreError> = problems.collect();
+        let problems = started.into_iter().filter_map(Result::err);
+        let problems: Vec<StoreError> =
+            problems.chain(stand_ins.into_iter().filter_map(Result::err)).collect();
         let words: Vec<String> = problems.iter().map(ToString::to_string).collect();
         Err(StoreError::new("stores", words.join("\n")))
     }

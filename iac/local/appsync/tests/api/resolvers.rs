@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Setup, code};
+use crate::support::{Setup, TOKEN, code};
 
 #[tokio::test]
 async fn a_direct_resolver_receives_the_whole_context() {
@@ -72,6 +72,41 @@ async fn a_failed_function_is_a_field_error() {
     assert_eq!(answer["errors"][0]["message"], "out of luck");
     assert_eq!(answer["data"]["itself"], json!({"name": "fine"}));
     assert_eq!(api.query("mutation { failing { id } }", json!({})).await["data"], json!({"failing": null}));
+}
+
+#[tokio::test]
+async fn the_projects_resolvers_name_the_request_in_every_error() {
+    const OURS: &str = include_str!("../../../../../graphql/resolvers/lambda.js");
+    let id = "018f0000-0000-7000-8000-000000000002";
+    let api = Setup::new()
+        .function("refuses", move |_| {
+            let info = json!({"field": "input.email", "correlationId": id});
+            Ok(json!({"errorType": "Invalid", "errorMessage": "input.email: is no address", "errorInfo": info}))
+        })
+        .function("fails", move |_| {
+            let message = format!("internal error, correlation id {id}");
+            Err(json!({"errorType": "Fault", "errorMessage": message}))
+        })
+        .function("dies", |_| Err(json!({"errorType": "Runtime.ExitError", "errorMessage": "exited"})))
+        .resolver("Query.getStation", "refuses", code(OURS))
+        .resolver("Query.node", "fails", code(OURS))
+        .resolver("Query.itself", "dies", code(OURS))
+        .serve()
+        .await;
+    let body = json!({"query": "{ getStation(id: 1) { id } node(id: 1) { id } itself { id } }"}).to_string();
+    let headers = [("authorization", TOKEN), ("x-correlation-id", "the app's own")];
+    let answer: Value = api.post(&headers, body.clone()).await.json().await.unwrap();
+    let told = |answer: &Value, field: &str| {
+        let mut errors = answer["errors"].as_array().unwrap().iter();
+        let error = errors.find(|error| error["path"][0] == field).unwrap();
+        error["errorInfo"].clone()
+    };
+    assert_eq!(told(&answer, "getStation"), json!({"field": "input.email", "correlationId": id}));
+    assert_eq!(told(&answer, "node"), json!({"correlationId": id}));
+    assert_eq!(told(&answer, "itself"), json!({"correlationId": "the app's own"}));
+
+    let answer: Value = api.post(&headers[..1], body).await.json().await.unwrap();
+    assert_eq!(told(&answer, "itself"), json!({}));
 }
 
 #[tokio::test]
