@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
-use shared::{Failure, Invocation, Outbox, Relayed};
+use shared::{Backlog, Failure, Invocation, Metric, Metrics, Outbox, Relayed};
 use tracing::warn;
 
 /// Whoever wrote an event publishes it at once; the relay leaves it to them for so long.
@@ -26,6 +26,14 @@ pub struct RelayReport {
 
 /// Publishes until nothing is left, the bus takes no more, or the time is nearly up.
 pub async fn relay(outbox: &Outbox, invocation: Invocation) -> Result<RelayReport, Failure> {
+    // Before the round: the alarm is on how long events had to wait for one, and on those that no round gets rid of.
+    match outbox.backlog().await {
+        Ok(Backlog { unsent, oldest_age_seconds }) => Metrics::of_function()
+            .add(Metric::UnsentOutbox, unsent)
+            .add(Metric::OldestUnsentOutboxAge, oldest_age_seconds)
+            .emit(),
+        Err(error) => warn!(cause = %error, "the outbox's age is not known this time"),
+    }
     let limit = i64::try_from(BATCH).unwrap_or(i64::MAX);
     let round = async || Ok(outbox.relay(AFTER_SECONDS, limit).await?);
     let has_time = || chrono::Utc::now() + MARGIN < invocation.deadline;

@@ -9,10 +9,12 @@ CREATE TABLE IF NOT EXISTS outbox (
     correlation_id uuid NOT NULL,
     payload        jsonb NOT NULL,          -- the whole envelope, as published
     created_at     timestamptz NOT NULL DEFAULT now(),
-    published_at   timestamptz
+    published_at   timestamptz,
+    position       bigint GENERATED ALWAYS AS IDENTITY   -- the events of one statement have one moment, and an order
 );
 CREATE INDEX IF NOT EXISTS outbox_unpublished ON outbox (created_at) WHERE published_at IS NULL;
-CREATE INDEX IF NOT EXISTS outbox_correlation ON outbox (correlation_id);
+CREATE INDEX IF NOT EXISTS outbox_published ON outbox (published_at) WHERE published_at IS NOT NULL;
+CREATE INDEX IF NOT EXISTS outbox_correlation ON outbox (correlation_id, position);
 
 -- Text of a moment as every event and answer writes it: UTC, RFC 3339, to the millisecond.
 CREATE OR REPLACE FUNCTION rfc3339(moment timestamptz) RETURNS text
@@ -51,4 +53,5 @@ CREATE TABLE IF NOT EXISTS audit_log (
     reason         text,
     correlation_id uuid NOT NULL
 );
-CREATE INDEX IF NOT EXISTS audit_log_subject ON audit_log (subject, at);
+CREATE INDEX IF NOT EXISTS audit_log_subject ON audit_log (subject, id);
+CREATE INDEX IF NOT EXISTS audit_log_actor ON audit_log (actor_id, id) WHERE actor_id IS NOT NULL;
