@@ -1,0 +1,10 @@
+//! `Mutation.createPlan`. Writes plans and the audit log; operators only.
+use shared::Database;
+use tariff::create_plan;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    let config = shared::aws_config().await;
+    let database = Database::from_env(&config)?;
+    shared::resolver(async |caller, arguments| create_plan(&database, &caller, arguments).await).await
+}

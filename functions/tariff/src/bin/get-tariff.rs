@@ -1,0 +1,10 @@
+//! `Query.tariff`. Reads tariffs.
+use shared::Database;
+use tariff::get_tariff;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    let config = shared::aws_config().await;
+    let database = Database::from_env(&config)?;
+    shared::resolver(async |caller, arguments| get_tariff(&database, &caller, arguments).await).await
+}
