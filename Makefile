@@ -42,6 +42,10 @@ up: local-binaries ## The stack alone, until Ctrl-C
 bench: local-binaries ## The figures, as a table and in target/bench.json
 	@exec target/local/local run --quiet $(LOCAL) -- target/local/bench
 
+.PHONY: prove
+prove: local-binaries ## The proofs at full size: nothing lost, nobody charged twice (ONLY=name: one of them)
+	@target/local/prove --bin-dir target/local $(addprefix --only ,$(ONLY))
+
 .PHONY: local-binaries
 local-binaries: tools
 	@$(STEP) "build the functions and the stack" cargo build --profile local --workspace --bins

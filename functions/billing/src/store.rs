@@ -1,129 +1,161 @@
-//! Invoices and wallets in PostgreSQL; the two writes are functions of migration 0008.
+//! Invoices and wallets in PostgreSQL; the writes are functions of migrations 0009 to 0011.
 
-use chrono::NaiveDate;
 use serde::{Serialize, Serializer};
 use shared::{
     CorrelationId, Database, DatabaseError, Failure, InvoiceId, Money, Outbox, SessionId, Statement,
     Timestamp, UserId,
 };
 
-use crate::bill::{Bill, Billable, Billed};
-use crate::credit::{Credit, CreditOutcome};
-use crate::invoices::{Invoice, InvoiceStatus};
+use crate::facts::Priced;
+use crate::invoices::{Invoice, InvoiceKey, InvoiceStatus, ListInvoices};
+use crate::overdue::Batch;
+use crate::page::Printable;
+use crate::wallet::{Adjusted, Adjustment, WalletEntry};
 
 /// The tables keep four decimals of everything; people are told those that the currency has.
 pub(crate) fn to_the_smallest_coin<S: Serializer>(money: &Money, serializer: S) -> Result<S::Ok, S::Error> {
     money.rounded().serialize(serializer)
 }
 
-pub(crate) async fn billable(
-    database: &Database,
+/// Bills `session` if what `priced` was worked out from is true; without it, asks what is. Its one row is what
+/// [`Outbox::write`] reads.
+pub fn bill_statement(
     session: SessionId,
-) -> Result<Option<Billable>, DatabaseError> {
-    let find = Statement::new(
-        "SELECT jsonb_build_object(
-             'userId', session.user_id,
-             'isCompleted', session.status = 'COMPLETED',
-             'energy', session.energy_kwh::text,
-             'startedAt', rfc3339(COALESCE(session.start_time, session.created_at)),
-             'endedAt', rfc3339(COALESCE(session.end_time, session.start_time, session.created_at)),
-             'tariff', (
-                 SELECT jsonb_build_object(
-                     'id', id, 'currency', currency, 'perKwh', per_kwh::text, 'perMinute', per_minute::text,
-                     'startFee', start_fee::text
-                 )
-                 FROM tariffs
-                 WHERE (station_id = session.station_id OR station_id IS NULL)
-                     AND valid_from <= COALESCE(session.start_time, session.created_at)
-                     AND (valid_to IS NULL OR valid_to > COALESCE(session.start_time, session.created_at))
-                 ORDER BY station_id IS NULL, valid_from DESC, id
-                 LIMIT 1
-             )
-         )
-         FROM sessions AS session WHERE id = :session::uuid",
-    );
-    database.row(find.bind("session", session)).await
-}
-
-pub(crate) async fn bill(
-    outbox: &Outbox,
-    bill: &Bill<'_>,
+    priced: Option<&Priced>,
     now: Timestamp,
     correlation_id: CorrelationId,
-) -> Result<Billed, Failure> {
-    let write = Statement::new(
-        "SELECT bill_session(:session::uuid, :invoice::uuid, :entry::uuid, :tariff::uuid, :total::numeric,
-                             :currency::text, :energy::numeric, :due::date, :now::timestamptz,
+) -> Result<Statement, Failure> {
+    let facts = priced.map(|priced| serde_json::to_value(&priced.facts)).transpose();
+    let bill = Statement::new(
+        "SELECT bill_session(:session::uuid, :assumed::jsonb, :invoice::jsonb, :now::timestamptz,
                              :correlation_id::uuid)",
     );
-    let write = write
-        .bind("session", bill.session)
-        .bind("invoice", bill.invoice)
-        .bind("entry", bill.entry)
-        .bind("tariff", bill.tariff.id.0)
-        .bind("total", bill.total.amount())
-        .bind("currency", bill.total.currency())
-        .bind("energy", bill.energy.0)
-        .bind("due", bill.due.to_string())
+    Ok(bill
+        .bind("session", session)
+        .bind("assumed", facts.map_err(Failure::fault)?)
+        .bind("invoice", priced.map(|priced| priced.invoice.clone()))
         .bind("now", now)
-        .bind("correlation_id", correlation_id);
-    outbox.write(write).await?.ok_or_else(|| Failure::fault("bill_session gave no row"))
+        .bind("correlation_id", correlation_id))
 }
 
-/// Newest first; one that is owed after its due date is overdue.
+/// Newest first.
 pub(crate) async fn invoices(
     database: &Database,
-    user: UserId,
-    status: Option<InvoiceStatus>,
-    after: Option<InvoiceId>,
+    owner: UserId,
+    asked: &ListInvoices,
+    after: Option<InvoiceKey>,
     limit: i64,
-    today: NaiveDate,
 ) -> Result<Vec<Invoice>, DatabaseError> {
     let list = Statement::new(
-        "SELECT jsonb_build_object(
-             'id', id,
-             'sessionId', session_id,
-             'amount', jsonb_build_object('amount', amount::text, 'currency', currency),
-             'energyKWh', energy_kwh::text,
-             'dueDate', due_date,
-             'status', shown,
-             'createdAt', rfc3339(created_at)
-         )
-         FROM (
-             SELECT *, CASE WHEN status = 'PENDING' AND due_date < :today::date THEN 'OVERDUE' ELSE status END AS shown
-             FROM invoices WHERE user_id = :user::uuid
-         ) AS invoice
-         WHERE (:status::text IS NULL OR shown = :status::text) AND (:after::uuid IS NULL OR id < :after::uuid)
-         ORDER BY id DESC LIMIT :limit::bigint",
+        "SELECT invoice_document(invoices) FROM invoices
+         WHERE user_id = :owner::uuid
+             AND (:status::text IS NULL OR status = :status::text)
+             AND created_at >= COALESCE(:from::timestamptz, '-infinity')
+             AND created_at < COALESCE(:to::timestamptz, 'infinity')
+             AND (created_at, id) < (COALESCE(:after_at::timestamptz, 'infinity'),
+                                     COALESCE(:after_id::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
+         ORDER BY created_at DESC, id DESC LIMIT :limit::bigint",
     );
     let list = list
-        .bind("user", user)
-        .bind("today", today.to_string())
-        .bind("status", status.map(InvoiceStatus::name))
-        .bind("after", after)
+        .bind("owner", owner)
+        .bind("status", asked.status.map(InvoiceStatus::name))
+        .bind("from", asked.from)
+        .bind("to", asked.to)
+        .bind("after_at", after.map(|(at, _)| at))
+        .bind("after_id", after.map(|(_, id)| id))
         .bind("limit", limit);
     database.rows(list).await
 }
 
-pub(crate) async fn credit(
+/// One invoice, if it is `owner`'s; none: whoever's it is.
+pub(crate) async fn invoice(
     database: &Database,
-    credit: &Credit<'_>,
+    id: InvoiceId,
+    owner: Option<UserId>,
+) -> Result<Option<Invoice>, DatabaseError> {
+    let find = Statement::new(
+        "SELECT invoice_document(invoices) FROM invoices
+         WHERE id = :id::uuid AND (:owner::uuid IS NULL OR user_id = :owner::uuid)",
+    );
+    database.row(find.bind("id", id).bind("owner", owner)).await
+}
+
+/// One invoice with what else is printed.
+pub(crate) async fn printable(
+    database: &Database,
+    id: InvoiceId,
+) -> Result<Option<Printable>, DatabaseError> {
+    let find = Statement::new(
+        "SELECT jsonb_build_object(
+             'invoice', invoice_document(invoices),
+             'suppliedAt', (SELECT rfc3339(COALESCE(end_time, start_time)) FROM sessions
+                            WHERE sessions.id = invoices.session_id),
+             'method', invoices.method,
+             'paidAt', rfc3339(invoices.paid_at),
+             'paid', jsonb_build_object('amount', invoices.paid_amount::text, 'currency', invoices.currency),
+             'customer', CASE WHEN users.deleted_at IS NULL THEN
+                 jsonb_build_object('name', users.name, 'email', users.email)
+             END,
+             'corrects', (SELECT number FROM invoices AS original WHERE original.id = invoices.corrects_invoice_id),
+             'creditNotes', COALESCE((
+                 SELECT jsonb_agg(jsonb_build_object(
+                     'number', note.number,
+                     'amount', jsonb_build_object('amount', note.amount::text, 'currency', note.currency)
+                 ) ORDER BY note.created_at, note.id)
+                 FROM invoices AS note WHERE note.corrects_invoice_id = invoices.id
+             ), '[]')
+         )
+         FROM invoices JOIN users ON users.id = invoices.user_id WHERE invoices.id = :id::uuid",
+    );
+    database.row(find.bind("id", id)).await
+}
+
+pub(crate) async fn mark_overdue(
+    outbox: &Outbox,
+    at_most: i64,
     now: Timestamp,
     correlation_id: CorrelationId,
-) -> Result<CreditOutcome, Failure> {
+) -> Result<Batch, Failure> {
+    let mark =
+        Statement::new("SELECT mark_overdue(:at_most::integer, :now::timestamptz, :correlation_id::uuid)");
+    let mark = mark.bind("at_most", at_most).bind("now", now).bind("correlation_id", correlation_id);
+    outbox.write(mark).await?.ok_or_else(|| Failure::fault("mark_overdue gave no row"))
+}
+
+/// Newest first.
+pub(crate) async fn wallet_entries(
+    database: &Database,
+    owner: UserId,
+    after: Option<i64>,
+    limit: i64,
+) -> Result<Vec<WalletEntry>, DatabaseError> {
+    let list = Statement::new(
+        "SELECT wallet_entry_document(wallet_entries) FROM wallet_entries
+         WHERE user_id = :owner::uuid AND position < COALESCE(:after::bigint, 9223372036854775807)
+         ORDER BY position DESC LIMIT :limit::bigint",
+    );
+    database.rows(list.bind("owner", owner).bind("after", after).bind("limit", limit)).await
+}
+
+pub(crate) async fn adjust(
+    database: &Database,
+    adjustment: &Adjustment<'_>,
+    now: Timestamp,
+    correlation_id: CorrelationId,
+) -> Result<Adjusted, Failure> {
     let write = Statement::new(
-        "SELECT credit_wallet(:entry::uuid, :user::uuid, :amount::numeric, :currency::text, :reason::text,
+        "SELECT adjust_wallet(:entry::uuid, :user::uuid, :change::numeric, :currency::text, :reason::text,
                               :operator::uuid, :key::text, :now::timestamptz, :correlation_id::uuid)",
     );
     let write = write
-        .bind("entry", credit.entry)
-        .bind("user", credit.user)
-        .bind("amount", credit.money.amount())
-        .bind("currency", credit.money.currency())
-        .bind("reason", credit.reason)
-        .bind("operator", credit.operator)
-        .bind("key", credit.idempotency_key)
+        .bind("entry", adjustment.entry)
+        .bind("user", adjustment.user)
+        .bind("change", adjustment.change.amount())
+        .bind("currency", adjustment.change.currency())
+        .bind("reason", adjustment.reason)
+        .bind("operator", adjustment.operator)
+        .bind("key", adjustment.idempotency_key)
         .bind("now", now)
         .bind("correlation_id", correlation_id);
-    database.row(write).await?.ok_or_else(|| Failure::fault("credit_wallet gave no row"))
+    database.row(write).await?.ok_or_else(|| Failure::fault("adjust_wallet gave no row"))
 }

@@ -1,5 +1,5 @@
 //! The bus's own housekeeping: the outbox's relay, the cache's refresh, dead letters and their replay, what drivers are
-//! told, and what operators see of all that. Its tables are those of migration 0010, and `outbox` and `audit_log`.
+//! told, and what operators see of all that. Its tables are those of migration 0013, and `outbox` and `audit_log`.
 
 mod audit;
 mod cached;

@@ -1,4 +1,4 @@
-//! The tables of migration 0010, and `outbox` and `audit_log` as operators read them.
+//! The tables of migration 0013, and `outbox` and `audit_log` as operators read them.
 
 pub(crate) mod dead_letters;
 pub(crate) mod notifications;

@@ -22,9 +22,12 @@ pub const MIGRATIONS: &[Migration] = migrations![
     5 "0005_chargers",
     6 "0006_transactions",
     7 "0007_tariffs",
-    8 "0008_billing",
-    9 "0009_payments",
-    10 "0010_events",
+    8 "0008_plans",
+    9 "0009_wallets",
+    10 "0010_invoices",
+    11 "0011_billing",
+    12 "0012_payments",
+    13 "0013_events",
 ];
 
 /// One file.

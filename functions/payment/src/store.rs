@@ -1,4 +1,4 @@
-//! Payments and refunds in PostgreSQL; every write is one function of migration 0009.
+//! Payments and refunds in PostgreSQL; every write is one function of migration 0012.
 
 use serde::Deserialize;
 use serde_json::Value;

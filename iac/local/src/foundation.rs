@@ -63,6 +63,8 @@ impl Foundation {
             ("OcmSecretArn", self.secret_arn(OCM_SECRET)),
             ("PaymentSecretArn", self.secret_arn(PAYMENT_SECRET)),
             ("PrivateSubnetIds", "subnet-00000000000000001,subnet-00000000000000002".to_owned()),
+            // Everybody here has one address.
+            ("RegistrationsPerHour", "1000000".to_owned()),
             ("RedisUrl", self.redis_url.clone()),
         ];
         table.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()

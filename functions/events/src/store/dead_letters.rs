@@ -1,4 +1,4 @@
-//! `dead_letters`. Keeping and marking are functions of migration 0010.
+//! `dead_letters`. Keeping and marking are functions of migration 0013.
 
 use serde::Deserialize;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! `notification_settings` and `notifications`. Deciding what is told is a function of migration 0010.
+//! `notification_settings` and `notifications`. Deciding what is told is a function of migration 0013.
 
 use serde::Deserialize;
 use serde_json::json;

@@ -70,7 +70,7 @@ impl Month {
         format!("{}, {} to {last_day}", plan.name, self.starts_at.date_naive())
     }
 
-    /// As `begin_subscription_period` of migration 0007 reads it, without its id.
+    /// As `begin_subscription_period` of migration 0008 reads it, without its id.
     pub(crate) fn fields(&self, plan: &Plan) -> Result<Value, MoneyError> {
         let included = self.included(plan)?.0.to_string();
         Ok(json!({ "startsAt": self.starts_at, "endsAt": self.ends_at, "includedKwh": included }))

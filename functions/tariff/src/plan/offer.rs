@@ -7,7 +7,7 @@ use shared::{Caller, Currency, Database, EnergyKwh, Failure, Money, PlanId, Reas
 use crate::input::{Kwh, Name, UnitPrice, VatRate};
 use crate::store;
 
-/// GraphQL `Plan`, as `plan_document` of migration 0007 gives it.
+/// GraphQL `Plan`, as `plan_document` of migration 0008 gives it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Plan {

@@ -45,7 +45,7 @@ pub struct Renewed {
     pub left: usize,
 }
 
-/// A subscription as it was read, as `subscriptions_turning` of migration 0007 gives it.
+/// A subscription as it was read, as `subscriptions_turning` of migration 0008 gives it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Seen {
@@ -116,7 +116,7 @@ fn next_step(seen: &Seen, now: Timestamp) -> Step {
 }
 
 impl Step {
-    /// As `turn_subscription` of migration 0007 reads it.
+    /// As `turn_subscription` of migration 0008 reads it.
     fn fields(self, seen: &Seen, now: Timestamp) -> Result<Value, MoneyError> {
         Ok(match self {
             Self::Renew(month) => {

@@ -32,7 +32,7 @@ pub enum SubscriptionStatus {
     Ended,
 }
 
-/// GraphQL `PlanSubscription`, as `subscription_document` of migration 0007 gives it.
+/// GraphQL `PlanSubscription`, as `subscription_document` of migration 0008 gives it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PlanSubscription {
@@ -153,7 +153,7 @@ pub async fn cancel_subscription(database: &Database, caller: &Caller) -> Result
     cancelled.ok_or(Failure::NotFound("subscription"))
 }
 
-/// A month of a flat rate and its invoice, as migrations 0007 and 0008 read them.
+/// A month of a flat rate and its invoice, as migrations 0008 and 0010 read them.
 pub(super) fn period_and_invoice(
     subscription: SubscriptionId,
     driver: UserId,

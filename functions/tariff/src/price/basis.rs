@@ -44,7 +44,7 @@ pub struct Tariff {
     pub valid_to: Option<Timestamp>,
 }
 
-/// What a driver's flat rate still covers, as `subscription_coverage` of migration 0007 gives it.
+/// What a driver's flat rate still covers, as `subscription_coverage` of migration 0008 gives it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Coverage {

@@ -43,7 +43,7 @@ impl Price {
         Ok(Self { gross: total.gross, net: total.net, vat: total.vat, vat_rate, lines: total.lines, covered })
     }
 
-    /// `currency gross net vat vatRate lines`, as `issue_invoice` of migration 0008 reads them: decimals as text.
+    /// `currency gross net vat vatRate lines`, as `issue_invoice` of migration 0010 reads them: decimals as text.
     pub fn invoice_fields(&self) -> Value {
         let lines = self.lines.iter().map(|line| {
             json!({

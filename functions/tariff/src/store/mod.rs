@@ -1,4 +1,5 @@
-//! Tariffs, plans and subscriptions in PostgreSQL; writes and documents are functions of migration 0007.
+//! Tariffs, plans and subscriptions in PostgreSQL; writes and documents are functions
+//! of migrations 0007 and 0008.
 
 mod plans;
 mod subscriptions;

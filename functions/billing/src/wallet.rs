@@ -1,18 +1,21 @@
-//! Adding money to a wallet, by an operator's hand.
+//! Wallets: their ledgers, and what operators add to or take from them by hand.
 
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
-use shared::{Caller, Currency, Database, Failure, Money, Reason, Role, Timestamp, UserId};
+use shared::{
+    Caller, Currency, Cursor, Database, Failure, First, Money, Page, Reason, Role, Timestamp, UserId,
+};
 use uuid::Uuid;
 
+use crate::invoices::whose;
 use crate::store;
 
-/// The most that one credit adds, in whole units of any currency.
-const MAX_CREDIT: u32 = 10_000;
+/// The most that one request adds or takes, in whole units of any currency.
+const MOST: u32 = 10_000;
 
-/// Arguments of `Mutation.creditWallet`.
+/// Arguments of `Mutation.creditWallet` and `Mutation.debitWallet`.
 #[derive(Debug, Deserialize)]
-pub struct CreditWallet {
+pub struct AdjustWallet {
     input: Input,
 }
 
@@ -26,7 +29,7 @@ struct Input {
     idempotency_key: IdempotencyKey,
 }
 
-/// Above zero, up to [`MAX_CREDIT`]; digits with at most one point, as text.
+/// Above zero, up to [`MOST`]; digits with at most one point, as text.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(try_from = "String")]
 struct Amount(Decimal);
@@ -40,7 +43,7 @@ impl TryFrom<String> for Amount {
             && text.starts_with(|c: char| c.is_ascii_digit())
             && text.ends_with(|c: char| c.is_ascii_digit());
         match Decimal::from_str_exact(&text) {
-            Ok(amount) if is_plain && amount > Decimal::ZERO && amount <= Decimal::from(MAX_CREDIT) => {
+            Ok(amount) if is_plain && amount > Decimal::ZERO && amount <= Decimal::from(MOST) => {
                 Ok(Self(amount))
             }
             _ => Err("must be a decimal above 0 and up to 10000, such as 50.00"),
@@ -66,14 +69,17 @@ impl TryFrom<String> for IdempotencyKey {
 }
 
 /// GraphQL `WalletEntry`.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WalletEntry {
     /// Its id.
     pub id: Uuid,
     /// Whose wallet.
     pub user_id: UserId,
-    /// What was added.
+    /// Its place in the ledger, for cursors alone.
+    #[serde(skip_serializing)]
+    position: i64,
+    /// What was added; below zero: taken.
     #[serde(serialize_with = "store::to_the_smallest_coin")]
     pub amount: Money,
     /// The wallet after it.
@@ -86,10 +92,11 @@ pub struct WalletEntry {
 }
 
 /// What to write.
-pub(crate) struct Credit<'a> {
+pub(crate) struct Adjustment<'a> {
     pub(crate) entry: Uuid,
     pub(crate) user: UserId,
-    pub(crate) money: Money,
+    /// Above zero to add, below to take.
+    pub(crate) change: Money,
     pub(crate) reason: &'a str,
     pub(crate) operator: UserId,
     pub(crate) idempotency_key: &'a str,
@@ -98,43 +105,84 @@ pub(crate) struct Credit<'a> {
 /// What came of it.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "result", rename_all = "SCREAMING_SNAKE_CASE")]
-pub(crate) enum CreditOutcome {
-    Credited {
-        entry: WalletEntry,
-    },
-    /// The same request came before; its entry.
-    Repeated {
+pub(crate) enum Adjusted {
+    /// Now, or when the same request came before.
+    Done {
         entry: WalletEntry,
     },
     NoUser,
     CurrencyMismatch,
+    InsufficientFunds,
     KeyReused,
+}
+
+/// Arguments of `Query.walletEntries`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListWalletEntries {
+    user_id: Option<UserId>,
+    first: Option<First>,
+    after: Option<Cursor>,
 }
 
 /// Adds money to a driver's wallet, once for each of the operator's keys.
 pub async fn credit(
     database: &Database,
     caller: &Caller,
-    CreditWallet { input }: CreditWallet,
+    AdjustWallet { input }: AdjustWallet,
+) -> Result<WalletEntry, Failure> {
+    adjust(database, caller, &input, Decimal::ONE).await
+}
+
+/// Takes money from a driver's wallet, no more than it holds, once for each of the operator's keys.
+pub async fn debit(
+    database: &Database,
+    caller: &Caller,
+    AdjustWallet { input }: AdjustWallet,
+) -> Result<WalletEntry, Failure> {
+    adjust(database, caller, &input, Decimal::NEGATIVE_ONE).await
+}
+
+/// A wallet's ledger, newest first: the caller's own; an operator may name another account.
+pub async fn wallet_entries(
+    database: &Database,
+    caller: &Caller,
+    ListWalletEntries { user_id, first, after }: ListWalletEntries,
+) -> Result<Page<WalletEntry>, Failure> {
+    let owner = whose(caller, user_id)?;
+    let first = first.unwrap_or_default();
+    let after = after.map(|cursor| cursor.key::<i64>()).transpose()?;
+    let rows = store::wallet_entries(database, owner, after, first.with_lookahead()).await?;
+    Page::of(first, rows, |entry| entry.position)
+}
+
+async fn adjust(
+    database: &Database,
+    caller: &Caller,
+    input: &Input,
+    sign: Decimal,
 ) -> Result<WalletEntry, Failure> {
     let operator = caller.with_role(Role::Operator)?.id;
     let money = input.money()?;
-    let credit = Credit {
+    let adjustment = Adjustment {
         entry: Uuid::now_v7(),
         user: input.user_id,
-        money,
+        change: Money::new(money.amount() * sign, money.currency()),
         reason: input.reason.as_str(),
         operator,
         idempotency_key: &input.idempotency_key.0,
     };
-    match store::credit(database, &credit, caller.at, caller.correlation_id).await? {
-        CreditOutcome::Credited { entry } | CreditOutcome::Repeated { entry } => Ok(entry),
-        CreditOutcome::NoUser => Err(Failure::NotFound("user")),
-        CreditOutcome::CurrencyMismatch => {
+    match store::adjust(database, &adjustment, caller.at, caller.correlation_id).await? {
+        Adjusted::Done { entry } => Ok(entry),
+        Adjusted::NoUser => Err(Failure::NotFound("user")),
+        Adjusted::CurrencyMismatch => {
             Err(Failure::conflict("CURRENCY_MISMATCH", "the wallet holds another currency"))
         }
-        CreditOutcome::KeyReused => {
-            Err(Failure::conflict("IDEMPOTENCY_KEY_REUSED", "this key was used for another credit"))
+        Adjusted::InsufficientFunds => {
+            Err(Failure::conflict("INSUFFICIENT_FUNDS", "the wallet does not hold that much"))
+        }
+        Adjusted::KeyReused => {
+            Err(Failure::conflict("IDEMPOTENCY_KEY_REUSED", "this key was used for another request"))
         }
     }
 }
@@ -162,7 +210,7 @@ mod tests {
             "userId": "0b1732fa-631a-4952-b6d6-2d586ed9dbf8", "amount": amount, "currency": currency,
             "reason": "Goodwill", "idempotencyKey": "k1",
         } });
-        let credit: CreditWallet = serde_json::from_value(arguments).map_err(|error| error.to_string())?;
+        let credit: AdjustWallet = serde_json::from_value(arguments).map_err(|error| error.to_string())?;
         credit.input.money().map_err(|failure| failure.to_string())
     }
 
@@ -197,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn reasons_and_keys_are_bounded() {
+    fn keys_are_bounded() {
         assert!(IdempotencyKey::try_from(String::new()).is_err());
         assert!(IdempotencyKey::try_from("k".repeat(65)).is_err());
         assert!(IdempotencyKey::try_from("a b".to_owned()).is_err());

@@ -1,0 +1,310 @@
+-- What is owed, and what was paid for it.
+
+-- Invoices and credit notes. What an invoice says never changes; what became of it does.
+CREATE TABLE IF NOT EXISTS invoices (
+    id                     uuid PRIMARY KEY,
+    number                 text NOT NULL,
+    kind                   text NOT NULL CHECK (kind IN ('SESSION', 'SUBSCRIPTION', 'CREDIT_NOTE')),
+    user_id                uuid NOT NULL REFERENCES users,
+    session_id             uuid REFERENCES sessions,
+    subscription_id        uuid REFERENCES subscriptions,
+    subscription_period_id uuid REFERENCES subscription_periods,
+    corrects_invoice_id    uuid REFERENCES invoices,
+    tariff_id              uuid,             -- no foreign keys to price lists: all bills would lock the same row there
+    plan_id                uuid,
+    amount                 numeric(14, 4) NOT NULL,   -- with VAT; below zero on a credit note
+    net                    numeric(14, 4) NOT NULL,
+    vat                    numeric(14, 4) NOT NULL,
+    vat_rate               numeric(6, 4) NOT NULL,
+    currency               char(3) NOT NULL,
+    paid_amount            numeric(14, 4) NOT NULL DEFAULT 0,
+    refunded_amount        numeric(14, 4) NOT NULL DEFAULT 0,   -- the sum of its credit notes
+    energy_kwh             numeric(12, 4) NOT NULL DEFAULT 0,
+    due_date               date NOT NULL,
+    status                 text NOT NULL CHECK (status IN ('PENDING', 'PAID', 'OVERDUE', 'REFUNDED')),
+    method                 text CHECK (method IN ('WALLET', 'CARD', 'WALLET_AND_CARD', 'NONE')),   -- how it was paid
+    paid_at                timestamptz,
+    reminders              integer NOT NULL DEFAULT 0,
+    remind_on              date,             -- when the next reminder is due, if one is
+    reason                 text,             -- of a credit note: why
+    created_at             timestamptz NOT NULL,
+    CONSTRAINT invoices_number_key UNIQUE (number),
+    CHECK (net + vat = amount),
+    CHECK (CASE
+        WHEN kind = 'CREDIT_NOTE' THEN corrects_invoice_id IS NOT NULL AND session_id IS NULL
+            AND amount < 0 AND paid_amount = amount AND refunded_amount = 0
+        ELSE corrects_invoice_id IS NULL AND (session_id IS NOT NULL) = (kind = 'SESSION')
+            AND paid_amount BETWEEN 0 AND amount AND refunded_amount BETWEEN 0 AND paid_amount
+    END)
+);
+-- One invoice a session, one a month of a subscription. A credit note names neither: the invoice it corrects does.
+CREATE UNIQUE INDEX IF NOT EXISTS invoices_session_id_key ON invoices (session_id) WHERE session_id IS NOT NULL;
+CREATE UNIQUE INDEX IF NOT EXISTS invoices_subscription_period_id_key ON invoices (subscription_period_id)
+    WHERE subscription_period_id IS NOT NULL;
+CREATE INDEX IF NOT EXISTS invoices_user ON invoices (user_id, created_at DESC, id DESC);
+CREATE INDEX IF NOT EXISTS invoices_corrects ON invoices (corrects_invoice_id) WHERE corrects_invoice_id IS NOT NULL;
+CREATE INDEX IF NOT EXISTS invoices_remind_on ON invoices (remind_on) WHERE remind_on IS NOT NULL;
+
+-- The lines add up to the invoice.
+CREATE TABLE IF NOT EXISTS invoice_lines (
+    invoice_id  uuid NOT NULL REFERENCES invoices,
+    position    integer NOT NULL,
+    description text NOT NULL,
+    quantity    numeric NOT NULL,
+    unit        text NOT NULL,
+    unit_price  numeric NOT NULL,            -- with VAT
+    amount      numeric(14, 4) NOT NULL,     -- with VAT, rounded
+    PRIMARY KEY (invoice_id, position)
+);
+
+-- The latest number of each series and year.
+CREATE TABLE IF NOT EXISTS number_series (
+    series text NOT NULL,
+    year   integer NOT NULL,
+    last   bigint NOT NULL,
+    PRIMARY KEY (series, year)
+);
+
+-- The next number of a series in the year of `moment`, in UTC. Whoever takes one keeps the series locked until the end
+-- of the transaction, and gives the number back by rolling back: so there are no gaps, and it is taken last.
+CREATE OR REPLACE FUNCTION next_number(in_series text, prefix text, moment timestamptz) RETURNS text
+LANGUAGE plpgsql AS $$
+DECLARE
+    of_year integer := extract(year FROM moment AT TIME ZONE 'UTC');
+    taken text;
+BEGIN
+    -- Who waits for an update carries on where it waited; an upsert that had to wait begins anew.
+    UPDATE number_series SET last = last + 1 WHERE series = in_series AND year = of_year
+    RETURNING last::text INTO taken;
+    IF taken IS NULL THEN
+        INSERT INTO number_series AS present (series, year, last) VALUES (in_series, of_year, 1)
+        ON CONFLICT (series, year) DO UPDATE SET last = present.last + 1
+        RETURNING present.last::text INTO taken;
+    END IF;
+    RETURN prefix || of_year || '-' || lpad(taken, GREATEST(6, length(taken)), '0');
+END;
+$$;
+
+-- What is still to be paid.
+CREATE OR REPLACE FUNCTION invoice_due(invoice invoices) RETURNS numeric
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN invoice.amount - invoice.paid_amount;
+
+-- An invoice as its owner sees it.
+CREATE OR REPLACE FUNCTION invoice_document(invoice invoices) RETURNS jsonb
+LANGUAGE sql STABLE AS $$
+    SELECT jsonb_build_object(
+        'id', invoice.id,
+        'number', invoice.number,
+        'kind', invoice.kind,
+        'sessionId', invoice.session_id,
+        'subscriptionId', invoice.subscription_id,
+        'correctsInvoiceId', invoice.corrects_invoice_id,
+        'amount', jsonb_build_object('amount', invoice.amount::text, 'currency', invoice.currency),
+        'net', jsonb_build_object('amount', invoice.net::text, 'currency', invoice.currency),
+        'vat', jsonb_build_object('amount', invoice.vat::text, 'currency', invoice.currency),
+        'vatRate', trim_scale(invoice.vat_rate)::text,
+        'lines', COALESCE((
+            SELECT jsonb_agg(jsonb_build_object(
+                'description', line.description,
+                'quantity', trim_scale(line.quantity)::text,
+                'unit', line.unit,
+                'unitPrice', trim_scale(line.unit_price)::text,
+                'amount', jsonb_build_object('amount', line.amount::text, 'currency', invoice.currency)
+            ) ORDER BY line.position)
+            FROM invoice_lines AS line WHERE line.invoice_id = invoice.id
+        ), '[]'),
+        'due', jsonb_build_object('amount', invoice_due(invoice)::text, 'currency', invoice.currency),
+        'refunded', jsonb_build_object('amount', invoice.refunded_amount::text, 'currency', invoice.currency),
+        'energyKWh', trim_scale(invoice.energy_kwh)::text,
+        'dueDate', invoice.due_date,
+        'status', invoice.status,
+        'createdAt', rfc3339(invoice.created_at)
+    )
+$$;
+
+-- What every event of an invoice says of it.
+CREATE OR REPLACE FUNCTION invoice_fields(invoice invoices) RETURNS jsonb
+LANGUAGE sql STABLE AS $$
+    SELECT jsonb_build_object(
+        'invoiceId', invoice.id,
+        'number', invoice.number,
+        'kind', invoice.kind,
+        'sessionId', invoice.session_id,
+        'subscriptionId', invoice.subscription_id,
+        'userId', invoice.user_id,
+        'amount', coins(invoice.amount, invoice.currency),
+        'currency', invoice.currency
+    )
+$$;
+
+-- Writes an invoice under the year's next number, and takes it from the wallet when that holds all of it in the same
+-- currency. `invoice`, decimals as text:
+--   id · entryId, of the wallet's entry, should there be one · userId · kind SESSION or SUBSCRIPTION · sessionId ·
+--   subscriptionId · subscriptionPeriodId · tariffId · planId · currency · gross · net · vat · vatRate · energyKwh ·
+--   dueDate · reason, for the wallet's entry · lines [{description, quantity, unit, unitPrice, amount}]
+-- Gives {invoiceId, number, status, event}; the caller returns `event` among its events.
+CREATE OR REPLACE FUNCTION issue_invoice(invoice jsonb, moment timestamptz, correlation uuid) RETURNS jsonb
+LANGUAGE plpgsql AS $$
+DECLARE
+    gross numeric := invoice->>'gross';
+    lines jsonb := invoice->'lines';
+    account users;
+    settled boolean;
+    issued invoices;
+    event jsonb;
+BEGIN
+    IF jsonb_array_length(lines) > 100
+        OR gross <> (SELECT COALESCE(sum((line->>'amount')::numeric), 0) FROM jsonb_array_elements(lines) AS line) THEN
+        RAISE EXCEPTION 'the lines of invoice % are too many or do not add up', invoice->>'id'
+            USING ERRCODE = 'check_violation';
+    END IF;
+    SELECT * INTO account FROM users WHERE id = (invoice->>'userId')::uuid FOR NO KEY UPDATE;
+    settled := gross = 0 OR (account.wallet_currency = invoice->>'currency' AND account.wallet_balance >= gross);
+    IF settled AND gross > 0 THEN
+        PERFORM post_wallet_entry((invoice->>'entryId')::uuid, account.id, -gross, invoice->>'currency', 'INVOICE',
+            invoice->>'id', invoice->>'reason', moment);
+    END IF;
+
+    WITH written AS (
+        INSERT INTO invoices (id, number, kind, user_id, session_id, subscription_id, subscription_period_id,
+                              tariff_id, plan_id, amount, net, vat, vat_rate, currency, paid_amount, energy_kwh,
+                              due_date, status, method, paid_at, remind_on, created_at)
+        VALUES ((invoice->>'id')::uuid, next_number('INVOICE', '', moment), invoice->>'kind', account.id,
+                (invoice->>'sessionId')::uuid, (invoice->>'subscriptionId')::uuid,
+                (invoice->>'subscriptionPeriodId')::uuid, (invoice->>'tariffId')::uuid, (invoice->>'planId')::uuid,
+                gross, (invoice->>'net')::numeric, (invoice->>'vat')::numeric, (invoice->>'vatRate')::numeric,
+                invoice->>'currency', CASE WHEN settled THEN gross ELSE 0 END,
+                COALESCE((invoice->>'energyKwh')::numeric, 0), (invoice->>'dueDate')::date,
+                CASE WHEN settled THEN 'PAID' ELSE 'PENDING' END,
+                CASE WHEN NOT settled THEN NULL WHEN gross > 0 THEN 'WALLET' ELSE 'NONE' END,
+                CASE WHEN settled THEN moment END, CASE WHEN NOT settled THEN (invoice->>'dueDate')::date + 1 END,
+                date_trunc('milliseconds', moment))
+        RETURNING *
+    ), listed AS (
+        INSERT INTO invoice_lines (invoice_id, position, description, quantity, unit, unit_price, amount)
+        SELECT (invoice->>'id')::uuid, position, line->>'description', (line->>'quantity')::numeric, line->>'unit',
+               (line->>'unitPrice')::numeric, (line->>'amount')::numeric
+        FROM jsonb_array_elements(lines) WITH ORDINALITY AS listed (line, position)
+    )
+    SELECT * INTO issued FROM written;
+
+    event := CASE WHEN settled THEN
+        emit('PAYMENT_COMPLETED', 1, 'billing-service', correlation, moment,
+            invoice_fields(issued) || jsonb_build_object('method', issued.method))
+    ELSE
+        emit('INVOICE_GENERATED', 1, 'billing-service', correlation, moment,
+            invoice_fields(issued) || jsonb_build_object('dueDate', issued.due_date))
+    END;
+    RETURN jsonb_build_object(
+        'invoiceId', issued.id, 'number', issued.number, 'status', issued.status, 'event', event
+    );
+END;
+$$;
+
+-- Counts a payment (`method` WALLET or CARD) against an invoice, PAID when nothing is due any more. Gives the event of
+-- that, or none while something is due. Raises when less than that is due.
+CREATE OR REPLACE FUNCTION pay_invoice(
+    paid_invoice uuid, paid numeric, method text, moment timestamptz, correlation uuid
+) RETURNS jsonb
+LANGUAGE plpgsql AS $$
+DECLARE
+    invoice invoices;
+BEGIN
+    UPDATE invoices AS owed
+    SET paid_amount = owed.paid_amount + paid,
+        method = CASE
+            WHEN COALESCE(owed.method, pay_invoice.method) = pay_invoice.method THEN pay_invoice.method
+            ELSE 'WALLET_AND_CARD'
+        END,
+        status = CASE WHEN invoice_due(owed) = paid THEN 'PAID' ELSE owed.status END,
+        paid_at = CASE WHEN invoice_due(owed) = paid THEN moment END,
+        remind_on = CASE WHEN invoice_due(owed) > paid THEN owed.remind_on END
+    WHERE owed.id = paid_invoice AND owed.status IN ('PENDING', 'OVERDUE') AND paid > 0 AND paid <= invoice_due(owed)
+    RETURNING * INTO invoice;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'the invoice % does not take a payment of %', paid_invoice, paid
+            USING ERRCODE = 'check_violation';
+    END IF;
+    IF invoice.status = 'PAID' THEN
+        RETURN emit('PAYMENT_COMPLETED', 1, 'billing-service', correlation, moment,
+            invoice_fields(invoice) || jsonb_build_object('method', invoice.method));
+    END IF;
+    RETURN NULL;
+END;
+$$;
+
+-- Writes a credit note: `amount` of what was paid for an invoice is given back, and VAT in proportion, so that the
+-- credit notes of the whole add up to the invoice's own VAT. Moves no money: the caller does. Raises when less was
+-- paid and not yet given back. Gives {creditNoteId, number}.
+CREATE OR REPLACE FUNCTION issue_credit_note(
+    corrected uuid, new_invoice uuid, amount numeric, why text, moment timestamptz, correlation uuid
+) RETURNS jsonb
+LANGUAGE plpgsql AS $$
+DECLARE
+    back numeric := issue_credit_note.amount;
+    original invoices;
+    vat_before numeric;
+    vat_back numeric;
+    issued invoices;
+BEGIN
+    SELECT * INTO original FROM invoices WHERE id = corrected FOR NO KEY UPDATE;
+    IF NOT FOUND OR original.kind = 'CREDIT_NOTE' OR back IS NULL OR back <= 0
+        OR back <> round(back, minor_digits(original.currency))
+        OR back > original.paid_amount - original.refunded_amount THEN
+        RAISE EXCEPTION 'of the invoice % one cannot give back %', corrected, back USING ERRCODE = 'check_violation';
+    END IF;
+    SELECT -COALESCE(sum(vat), 0) INTO vat_before FROM invoices WHERE corrects_invoice_id = corrected;
+    vat_back := round(original.vat * (original.refunded_amount + back) / original.amount,
+        minor_digits(original.currency)) - vat_before;
+
+    UPDATE invoices AS credited
+    SET refunded_amount = credited.refunded_amount + back,
+        status = CASE WHEN credited.refunded_amount + back = credited.amount THEN 'REFUNDED' ELSE credited.status END
+    WHERE id = corrected;
+    WITH written AS (
+        INSERT INTO invoices (id, number, kind, user_id, corrects_invoice_id, tariff_id, plan_id, amount, net, vat,
+                              vat_rate, currency, paid_amount, due_date, status, method, paid_at, reason, created_at)
+        VALUES (new_invoice, next_number('CREDIT_NOTE', 'CN-', moment), 'CREDIT_NOTE', original.user_id, corrected,
+                original.tariff_id, original.plan_id, -back, vat_back - back, -vat_back, original.vat_rate,
+                original.currency, -back, (moment AT TIME ZONE 'UTC')::date, 'PAID', NULL, moment, why,
+                date_trunc('milliseconds', moment))
+        RETURNING *
+    ), listed AS (
+        INSERT INTO invoice_lines (invoice_id, position, description, quantity, unit, unit_price, amount)
+        VALUES (new_invoice, 1, 'Credit for invoice ' || original.number, -1,
+                CASE original.kind WHEN 'SUBSCRIPTION' THEN 'month' ELSE 'session' END, back, -back)
+    )
+    SELECT * INTO issued FROM written;
+    RETURN jsonb_build_object('creditNoteId', issued.id, 'number', issued.number);
+END;
+$$;
+
+-- Calls invoices overdue whose due date is past, and reminds of them: at once, then twice more, a week apart. At most
+-- `at_most` a call; those that another call or a payment holds are left to the next.
+CREATE OR REPLACE FUNCTION mark_overdue(at_most integer, moment timestamptz, correlation uuid) RETURNS jsonb
+LANGUAGE plpgsql AS $$
+DECLARE
+    today date := moment AT TIME ZONE 'UTC';
+    owed invoices;
+    events jsonb := '[]';
+BEGIN
+    FOR owed IN
+        SELECT * FROM invoices WHERE remind_on <= today
+        ORDER BY remind_on LIMIT at_most FOR NO KEY UPDATE SKIP LOCKED
+    LOOP
+        UPDATE invoices AS late
+        SET status = 'OVERDUE', reminders = late.reminders + 1,
+            remind_on = CASE WHEN late.reminders < 2 THEN today + 7 END
+        WHERE late.id = owed.id
+        RETURNING * INTO owed;
+        events := events || emit('INVOICE_OVERDUE', 1, 'billing-service', correlation, moment,
+            invoice_fields(owed) || jsonb_build_object(
+                'due', coins(invoice_due(owed), owed.currency), 'dueDate', owed.due_date, 'reminder', owed.reminders
+            ));
+    END LOOP;
+    RETURN jsonb_build_object(
+        'outcome', jsonb_build_object('reminded', jsonb_array_length(events)), 'events', events
+    );
+END;
+$$;
