@@ -103,10 +103,8 @@ ifeq ($(ARM),)
 endif
 	iac/node_modules/.bin/cdk deploy Foundation --outputs-file target/foundation.json
 	$(DEPLOY)/bin/sam deploy --stack-name $(STACK_NAME) \
-	    --parameter-overrides $$(node iac/parameters.js application target/foundation.json)
-	$(DEPLOY)/bin/sam remote invoke Migrate --stack-name $(STACK_NAME) --event '{}' --output json > target/migrate.json
-	@cat target/migrate.json; echo; ! grep -q '"FunctionError"' target/migrate.json || \
-	    { echo 'The migrations failed: the application is deployed, its database is as it was.' >&2; exit 1; }
+	    --parameter-overrides $$(node iac/parameters.js application target/foundation.json) $(SETTINGS)
+	$(DEPLOY)/bin/python iac/migrate.py $(STACK_NAME)
 	$(DEPLOY)/bin/sam list stack-outputs --stack-name $(STACK_NAME) --output json > target/application.json
 	iac/node_modules/.bin/cdk deploy Edge $$(node iac/parameters.js edge target/application.json)
 

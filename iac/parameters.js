@@ -24,11 +24,16 @@ export function edge(outputs) {
   return { OcppApiHost: url.hostname, OcppApiStage: url.pathname.slice(1) };
 }
 
+/** A word a line. The CDK takes each after a flag; without a stack's name they are for the one that is deployed. */
+export function lines(which, parameters) {
+  const flag = which === "edge" ? ["--parameters"] : [];
+  return Object.entries(parameters).flatMap(([name, value]) => [...flag, `${name}=${value}`]);
+}
+
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
   const [which, file] = process.argv.slice(2);
   const parameters = { application, edge }[which](JSON.parse(readFileSync(file, "utf8")));
-  const prefix = which === "edge" ? "--parameters\nEdge:" : "";
-  for (const [name, value] of Object.entries(parameters)) {
-    console.log(`${prefix}${name}=${value}`);
+  for (const line of lines(which, parameters)) {
+    console.log(line);
   }
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
-import { application, edge } from "./parameters.js";
+import { application, edge, lines } from "./parameters.js";
 
 const outputs = [...readFileSync(new URL("lib/outputs.ts", import.meta.url), "utf8").matchAll(/^    (\w+): /gm)].map(
   ([, name]) => name,
@@ -27,4 +27,9 @@ test("the password of Redis is referred to, not told", () => {
 test("the edge fronts the stage of the application's WebSocket API", () => {
   const told = [{ OutputKey: "OcppUrl", OutputValue: "wss://abc.execute-api.eu-central-1.amazonaws.com/v1" }];
   assert.deepEqual(edge(told), { OcppApiHost: "abc.execute-api.eu-central-1.amazonaws.com", OcppApiStage: "v1" });
+});
+
+test("parameters are told as the CDK and SAM take them", () => {
+  assert.deepEqual(lines("edge", { A: "1", B: "2" }), ["--parameters", "A=1", "--parameters", "B=2"]);
+  assert.deepEqual(lines("application", { A: "1", B: "2" }), ["A=1", "B=2"]);
 });

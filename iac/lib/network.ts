@@ -21,8 +21,8 @@ export class Network extends Construct {
     this.vpc = new ec2.Vpc(this, "Vpc", {
       ipAddresses: ec2.IpAddresses.cidr(this.node.tryGetContext("vpcCidr") ?? "10.40.0.0/16"),
       maxAzs: 3,
-      // OpenChargeMap, the payment provider and `@connections` are only on the internet: an endpoint for execute-api
-      // with private DNS would answer for, and refuse, every WebSocket API of the region.
+      // OpenChargeMap and a hosted MongoDB are only on the internet. No endpoint for execute-api: with private DNS it
+      // would answer for, and refuse, every WebSocket API of the region.
       natGateways: Number(this.node.tryGetContext("natGateways") ?? 1),
       subnetConfiguration: [
         { name: "public", subnetType: ec2.SubnetType.PUBLIC, cidrMask: 24, mapPublicIpOnLaunch: false },

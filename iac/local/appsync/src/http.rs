@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::body::Bytes;
-use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRequest, State, WebSocketUpgrade};
+use axum::body::{Body, Bytes};
+use axum::extract::{ConnectInfo, FromRequest, State, WebSocketUpgrade};
 use axum::http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, CONTENT_TYPE,
@@ -13,6 +13,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response as HttpResponse};
 use axum::routing::{get, post};
 use axum::{Extension, Router};
+use futures::StreamExt;
 use serde::Serialize;
 use serde_json::Map;
 use uuid::Uuid;
@@ -23,6 +24,8 @@ use crate::error::Refusal;
 use crate::realtime;
 
 const MAX_BODY: usize = 1 << 20;
+/// Of a larger body so much is thrown away: a client that may not finish its request does not hear why it was refused.
+const MAX_DISCARDED: usize = 16 << 20;
 const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 const ALLOWED_HEADERS: &str = "accept, content-type, authorization, x-api-key, x-amz-date, x-amz-user-agent, \
@@ -35,7 +38,6 @@ impl Api {
         Router::new()
             .route("/graphql", post(graphql).get(realtime).options(preflight))
             .route("/graphql/realtime", get(realtime).options(preflight))
-            .layer(DefaultBodyLimit::max(MAX_BODY))
             .with_state(Arc::clone(self))
     }
 }
@@ -45,20 +47,18 @@ async fn graphql(
     peer: Option<Extension<ConnectInfo<SocketAddr>>>,
     uri: Uri,
     headers: HeaderMap,
-    body: Result<Bytes, axum::extract::rejection::BytesRejection>,
+    body: Body,
 ) -> HttpResponse {
-    let body = match body {
+    let body = match read(body).await {
         Ok(body) => body,
-        Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-            let message = "The request is larger than 1 MB.";
-            return answer(&Refusal::request(413, "RequestEntityTooLargeException", message).into());
-        }
-        Err(_) => return answer(&Refusal::malformed("Unable to read the request.").into()),
+        Err(refusal) => return answer(&refusal.into()),
     };
     let source_ip = source_ip(peer);
     let headers = received(&headers, &source_ip);
     let request = match serde_json::from_slice::<Request>(&body) {
-        Ok(request) => Ok(request),
+        // A list of a request's values reads as one, too.
+        Ok(request) if body.trim_ascii_start().starts_with(b"{") => Ok(request),
+        Ok(_) => Err(Refusal::malformed("Invalid JSON payload in POST request.")),
         Err(error) if error.is_data() => {
             Err(Refusal::malformed("The request needs a query, and variables that are an object."))
         }
@@ -87,6 +87,25 @@ async fn graphql(
         Ok(request) => answer(&api.execute_with(&request, &caller, &headers).await),
         Err(refusal) => answer(&refusal.into()),
     }
+}
+
+/// The whole body, if it is no larger than AppSync takes.
+async fn read(body: Body) -> Result<Bytes, Refusal> {
+    let (mut chunks, mut whole, mut received) = (body.into_data_stream(), Vec::new(), 0);
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|_| Refusal::malformed("Unable to read the request."))?;
+        received += chunk.len();
+        if received <= MAX_BODY {
+            whole.extend_from_slice(&chunk);
+        } else if received > MAX_DISCARDED {
+            break;
+        }
+    }
+    if received > MAX_BODY {
+        let message = "The request is larger than 1 MB.";
+        return Err(Refusal::request(413, "RequestEntityTooLargeException", message));
+    }
+    Ok(whole.into())
 }
 
 async fn realtime(

@@ -97,6 +97,9 @@ impl Operations {
         let mut errors = Vec::new();
         for operation in document.operations.iter() {
             for field in operation.all_fields(document) {
+                if errors.len() >= validation::MAX_ERRORS {
+                    return errors;
+                }
                 if !self.introspection && matches!(field.name.as_str(), "__schema" | "__type") {
                     let detail = format!(
                         "Field '{0}' in type '{1}' is undefined @ '{0}'",

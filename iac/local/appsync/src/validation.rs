@@ -8,10 +8,14 @@ use apollo_compiler::validation::DiagnosticList;
 
 use crate::error::{GraphqlError, Location};
 
-/// An error for each diagnostic that is the client's doing.
+/// graphql-java tells no more, and thousands would cost more than the document they are about.
+pub(crate) const MAX_ERRORS: usize = 100;
+
+/// An error for each diagnostic that is the client's doing, as far as they are told.
 pub(crate) fn errors(document: &Document, diagnostics: &DiagnosticList) -> Vec<GraphqlError> {
     let placed: Vec<_> = diagnostics
         .iter()
+        .take(MAX_ERRORS)
         .map(|diagnostic| (path(document, diagnostic.error.location()), diagnostic))
         .collect();
     let at_fault_below = |path: &str| {
