@@ -1,18 +1,26 @@
 //! Runs a handler as the consumer of an SQS queue, most often one that EventBridge feeds. Each message fails alone
-//! (`ReportBatchItemFailures`) and comes back later each time; the queue's redrive policy counts its tries and
-//! dead-letters it.
+//! (`ReportBatchItemFailures`), whether it is refused, panics or hangs, and comes back later each time; the queue's
+//! redrive policy counts its tries and dead-letters it.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use chrono::{DateTime, Utc};
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::Value;
+use tokio::time::{Instant, timeout};
 use tracing::{Instrument, Span, error, info, info_span, warn};
 
 use crate::metrics::{Metric, Metrics, milliseconds};
+use crate::panic::caught;
 use crate::redelivery::{Delay, Redelivery};
-use crate::{Envelope, Events, Failure, Timestamp, read_fields, start_tracing};
+use crate::{Envelope, Events, Failure, Invocation, Timestamp, read_fields, start_tracing};
+
+/// Kept of an invocation's time for telling SQS, and Lambda, what failed.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+/// Every message has at least that long, even if those before it took all there was.
+const SHORTEST: Duration = Duration::from_secs(1);
 
 /// What a queue carries: an event off the bus, or a message of another kind that one function sends to another.
 pub trait Message: Sized {
@@ -46,7 +54,7 @@ struct Handled {
 }
 
 /// Runs `handler` for each message of each batch from the queue at `QUEUE_URL`. The handler must be idempotent:
-/// delivery is at least once.
+/// delivery is at least once, and what a message has not done by its share of the invocation's time is left undone.
 pub async fn consumer<M, H>(handler: H) -> Result<(), lambda_runtime::Error>
 where
     M: Message,
@@ -58,7 +66,9 @@ where
         let wiring = Rc::clone(&wiring);
         async move {
             let (handler, redelivery) = &*wiring;
-            let Handled { response, delays, metrics } = batch(handler, event.payload).await;
+            let Invocation { at, deadline } = Invocation::now(&event.context);
+            let time = (deadline - at).to_std().unwrap_or_default();
+            let Handled { response, delays, metrics } = batch(handler, event.payload, time).await;
             redelivery.set(&delays).await;
             metrics.emit();
             Ok::<_, lambda_runtime::Error>(response)
@@ -67,7 +77,8 @@ where
     .await
 }
 
-async fn batch<M: Message, H>(handler: &H, event: SqsEvent) -> Handled
+/// Each message has its share of what is left of `time`.
+async fn batch<M: Message, H>(handler: &H, event: SqsEvent, time: Duration) -> Handled
 where
     H: AsyncFn(M) -> Result<(), Failure>,
 {
@@ -76,7 +87,11 @@ where
         delays: Vec::new(),
         metrics: Metrics::of_function(),
     };
+    let end = Instant::now() + time.saturating_sub(LAST_WORDS);
+    let mut left = u32::try_from(event.records.len()).unwrap_or(u32::MAX);
     for message in event.records {
+        let share = (end.saturating_duration_since(Instant::now()) / left).max(SHORTEST);
+        left -= 1;
         let span = info_span!(
             "consumer",
             message_id = message.message_id.as_deref(),
@@ -84,7 +99,10 @@ where
             event_id = tracing::field::Empty,
             correlation_id = tracing::field::Empty,
         );
-        let handling = handle(handler, &message, &mut handled.metrics);
+        let handling = timeout(share, caught(handle(handler, &message, &mut handled.metrics)));
+        let handling = async {
+            handling.await.unwrap_or_else(|_| Err(Failure::fault(format!("not done in {share:.1?}"))))
+        };
         if let Err(failure) = handling.instrument(span.clone()).await {
             let _entered = span.enter();
             if failure.retryable() {
@@ -151,6 +169,8 @@ mod tests {
     use super::*;
     use crate::Event;
 
+    const AMPLE: Duration = Duration::from_secs(60);
+
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Ended {
@@ -193,7 +213,7 @@ mod tests {
             seen.borrow_mut().push(event.payload.energy_kwh);
             if event.payload.energy_kwh == 0 { Err(Failure::Unavailable("the database")) } else { Ok(()) }
         };
-        let Handled { response, delays, metrics } = batch(&handler, event).await;
+        let Handled { response, delays, metrics } = batch(&handler, event, AMPLE).await;
         let failed: Vec<_> =
             response.batch_item_failures.iter().map(|item| item.item_identifier.as_str()).collect();
         assert_eq!(failed, ["bad field", "bad type", "refused"]);
@@ -207,6 +227,62 @@ mod tests {
         assert_eq!(metrics.count(Metric::EndToEndLatency), 1, "one event has come to its end");
         assert_eq!(metrics.count(Metric::ConsumerFailures), 1, "one figure a batch");
     }
+
+    fn failed(handled: &Handled) -> Vec<&str> {
+        let failures = &handled.response.batch_item_failures;
+        failures.iter().map(|item| item.item_identifier.as_str()).collect()
+    }
+
+    fn batch_of(energies: &[u32]) -> SqsEvent {
+        let mut event = SqsEvent::default();
+        let one = |kwh: &u32| message(&kwh.to_string(), "SESSION_ENDED", &json!({ "energyKwh": kwh }));
+        event.records = energies.iter().map(one).collect();
+        event
+    }
+
+    #[tokio::test]
+    async fn a_message_that_panics_is_tried_again_and_takes_no_other_with_it() {
+        let seen = RefCell::new(Vec::new());
+        let handler = async |event: Envelope<Ended>| {
+            assert_ne!(event.payload.energy_kwh, 2, "never two");
+            seen.borrow_mut().push(event.payload.energy_kwh);
+            Ok(())
+        };
+        let batch = batch(&handler, batch_of(&[1, 2, 3]), AMPLE);
+        let (handled, lines) = crate::telemetry::lines_of(batch).await;
+        assert_eq!(failed(&handled), ["2"]);
+        assert_eq!(*seen.borrow(), [1, 3]);
+        assert!(handled.delays[0].seconds >= 5, "not hopeless");
+        assert!(lines[1]["cause"].as_str().is_some_and(|cause| cause.contains("never two")), "{lines:?}");
+        assert_eq!(lines[1]["span"]["message_id"], "2");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_message_that_hangs_takes_its_share_of_the_time_and_no_other_with_it() {
+        let begun = Instant::now();
+        let seen = RefCell::new(Vec::new());
+        let handler = async |event: Envelope<Ended>| {
+            match event.payload.energy_kwh {
+                0 => std::future::pending().await,
+                seconds => tokio::time::sleep(Duration::from_secs(seconds.into())).await,
+            }
+            seen.borrow_mut().push(event.payload.energy_kwh);
+            Ok(())
+        };
+        // 30 s of which 29 are for four: 7.25 s for the hanging one, and what quick ones leave is for those after.
+        let handled = batch(&handler, batch_of(&[0, 1, 5, 15]), Duration::from_secs(30)).await;
+        assert_eq!(failed(&handled), ["0"]);
+        assert_eq!(*seen.borrow(), [1, 5, 15]);
+        assert!(begun.elapsed() < Duration::from_secs(29), "{:?}", begun.elapsed());
+        assert!(handled.delays[0].seconds >= 5, "not hopeless");
+
+        // No time at all is still a second each.
+        let begun = Instant::now();
+        let handled = batch(&handler, batch_of(&[0, 0]), Duration::ZERO).await;
+        assert_eq!(failed(&handled), ["0", "0"]);
+        assert_eq!(begun.elapsed().as_secs(), 2);
+    }
+
     #[tokio::test]
     async fn every_line_about_an_event_names_the_request_it_stems_from() {
         let mut event = SqsEvent::default();
@@ -215,7 +291,7 @@ mod tests {
             message("bad field", "SESSION_ENDED", &json!({ "energyKwh": "much" })),
         ];
         let handler = async |_: Envelope<Ended>| Ok(());
-        let (_, lines) = crate::telemetry::lines_of(batch(&handler, event)).await;
+        let (_, lines) = crate::telemetry::lines_of(batch(&handler, event, AMPLE)).await;
         let told: Vec<_> =
             lines.iter().map(|line| (&line["message"], &line["span"]["correlation_id"])).collect();
         let request = json!("018f0000-0000-7000-8000-000000000002");
@@ -250,7 +326,7 @@ mod tests {
             seen.borrow_mut().push(hint.about);
             Ok(())
         };
-        let (handled, lines) = crate::telemetry::lines_of(batch(&handler, event)).await;
+        let (handled, lines) = crate::telemetry::lines_of(batch(&handler, event, AMPLE)).await;
         assert!(handled.response.batch_item_failures.is_empty());
         assert_eq!(*seen.borrow(), ["pi_1"]);
         assert_eq!(lines[0]["span"]["correlation_id"], "c");

@@ -4,6 +4,7 @@
 
 mod cache;
 mod caller;
+mod card_number;
 mod consumer;
 mod database;
 mod event;
@@ -13,6 +14,7 @@ mod metrics;
 mod money;
 mod outbox;
 mod page;
+mod panic;
 mod quantity;
 mod read;
 mod reason;
@@ -24,6 +26,7 @@ mod telemetry;
 
 pub use cache::Cache;
 pub use caller::{Caller, Role, User};
+pub use card_number::{holds_card_number, refuse_card_numbers};
 pub use consumer::{Message, consumer};
 pub use database::{Database, DatabaseError, Parameter, Statement};
 pub use event::{Envelope, Event, Events};
@@ -34,7 +37,7 @@ pub use ids::{
 };
 pub use metrics::{Metric, Metrics};
 pub use money::{Currency, Money, MoneyError};
-pub use outbox::{Backlog, Outbox, Relayed};
+pub use outbox::{Backlog, Outbox, OutboxPlace, Relayed};
 pub use page::{Cursor, Edge, First, Page, PageInfo};
 pub use quantity::{EnergyKwh, EnergyWh, PowerKw};
 pub use read::read_fields;

@@ -11,7 +11,8 @@ use tracing::{Instrument, error, info, info_span};
 
 use crate::caller::User;
 use crate::failure::ResolverError;
-use crate::{Caller, CorrelationId, Failure, Role, UserId, read_fields, start_tracing};
+use crate::panic::caught;
+use crate::{Caller, CorrelationId, Failure, Role, UserId, read_fields, refuse_card_numbers, start_tracing};
 
 /// The context object a resolver is invoked with (only what we read of it).
 #[derive(Debug, Deserialize)]
@@ -82,8 +83,12 @@ where
     let caller = caller(&context);
     let correlation_id = caller.correlation_id;
     let span = info_span!("resolver", field, %correlation_id);
-    let result =
-        async { handler(caller, read_fields(context.arguments)?).await }.instrument(span.clone()).await;
+    let answering = async {
+        refuse_card_numbers(&context.arguments)?;
+        handler(caller, read_fields(context.arguments)?).await
+    };
+    // Uncaught, the runtime would tell the caller the panic's message.
+    let result = caught(answering).instrument(span.clone()).await;
     let _entered = span.enter();
     match result {
         Ok(value) => Ok(Answer::Value(value)),
@@ -130,7 +135,45 @@ fn viewer(forwarded_for: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    #[derive(Deserialize)]
+    struct Arguments {
+        input: String,
+    }
+
+    /// What a request with that input is answered, and what is logged of it.
+    async fn answered(input: &str) -> (Result<Value, Diagnostic>, Vec<Value>) {
+        let handler = async |_: Caller, arguments: Arguments| match arguments.input.as_str() {
+            "panic" => panic!("password=hunter2"),
+            input => Ok(input.len()),
+        };
+        let context = json!({ "arguments": { "input": input }, "info": { "fieldName": "f" } });
+        let Ok(context) = serde_json::from_value(context) else { panic!("no context") };
+        let (answer, lines) = crate::telemetry::lines_of(answer(&handler, context)).await;
+        (answer.map(|answer| json!(answer)), lines)
+    }
+
+    #[tokio::test]
+    async fn a_card_number_reaches_no_handler_and_no_log() {
+        let (answer, lines) = answered("my 4242 4242 4242 4242").await;
+        let answer = answer.unwrap_or_default();
+        assert_eq!(answer["errorMessage"], "input: must not hold a card number");
+        assert_eq!(answer["errorInfo"]["field"], "input");
+        assert!(!json!([answer, lines]).to_string().contains("4242"), "{answer} {lines:?}");
+        assert_eq!(answered("my 4242 4242 4242 4241").await.0.ok(), Some(json!(22)));
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_fault_that_the_log_alone_knows_of() {
+        let (answer, lines) = answered("panic").await;
+        let told = answer.err().map(|told| (told.error_type, told.error_message)).unwrap_or_default();
+        assert_eq!(told.0, "Fault");
+        assert!(told.1.starts_with("internal error, correlation id"), "{told:?}");
+        assert_eq!(lines[0]["cause"], "internal error: panicked: password=hunter2");
+    }
 
     #[test]
     fn a_caller_is_known_by_the_address_that_the_edge_saw() {

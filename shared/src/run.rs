@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
+use lambda_runtime::{Context, Diagnostic, LambdaEvent, service_fn};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -19,6 +19,15 @@ pub struct Invocation {
     pub deadline: Timestamp,
 }
 
+impl Invocation {
+    /// The one that has just arrived.
+    pub(crate) fn now(context: &Context) -> Self {
+        let at = chrono::Utc::now();
+        let deadline = i64::try_from(context.deadline).ok().and_then(chrono::DateTime::from_timestamp_millis);
+        Self { at, deadline: deadline.unwrap_or(at) }
+    }
+}
+
 /// Runs `handler` on each event, a type of AWS's; every failure fails the invocation.
 pub async fn run<E, R, H>(handler: H) -> Result<(), lambda_runtime::Error>
 where
@@ -31,11 +40,7 @@ where
     lambda_runtime::run(service_fn(move |event: LambdaEvent<E>| {
         let handler = Rc::clone(&handler);
         async move {
-            let at = chrono::Utc::now();
-            let deadline =
-                i64::try_from(event.context.deadline).ok().and_then(chrono::DateTime::from_timestamp_millis);
-            let invocation = Invocation { at, deadline: deadline.unwrap_or(at) };
-            handler(invocation, event.payload).await.map_err(|failure| {
+            handler(Invocation::now(&event.context), event.payload).await.map_err(|failure| {
                 error!(error_type = failure.error_type(), cause = failure.causes(), "failed");
                 Diagnostic { error_type: failure.error_type().into(), error_message: failure.to_string() }
             })

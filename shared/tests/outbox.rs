@@ -9,7 +9,7 @@ use axum::extract::State;
 use axum::{Json, Router};
 use scratch::{CLUSTER, DataApi, Postgres, SECRET};
 use serde_json::{Value, json};
-use shared::{Backlog, Database, Outbox, Relayed, Statement};
+use shared::{Backlog, Database, Outbox, OutboxPlace, Relayed, Statement};
 
 const SCHEMA: &str = include_str!("../../functions/migrate/migrations/0001_outbox.sql");
 
@@ -103,11 +103,17 @@ async fn what_the_bus_does_not_take_waits_and_is_counted_until_it_does() {
 
     // Half of them, then the rest, each once.
     *world.bus.refused.lock().unwrap() = "SESSION_ENDED";
-    assert_eq!(outbox.relay(0, 10).await.unwrap(), Relayed { found: 2, published: 1 });
+    let relay = async |outbox: &Outbox| outbox.relay(0, 10, &OutboxPlace::default()).await.unwrap();
+    let Relayed { found, published, next } = relay(&outbox).await;
+    assert_eq!((found, published), (2, 1));
+    let beyond = outbox.relay(0, 10, &next.unwrap()).await.unwrap();
+    assert_eq!(beyond, Relayed { found: 0, published: 0, next: None });
+    let unanswered = relay(&unreachable).await;
+    assert_eq!(unanswered, Relayed { found: 1, published: 0, next: None });
     assert_eq!(outbox.backlog().await.unwrap().unsent, 1);
     *world.bus.refused.lock().unwrap() = "";
-    assert_eq!(outbox.relay(0, 10).await.unwrap(), Relayed { found: 1, published: 1 });
-    assert_eq!(outbox.relay(0, 10).await.unwrap(), Relayed { found: 0, published: 0 });
+    assert_eq!(relay(&outbox).await.published, 1);
+    assert_eq!(relay(&outbox).await, Relayed { found: 0, published: 0, next: None });
     assert_eq!(*world.bus.taken.lock().unwrap(), ["INVOICE_GENERATED", "SESSION_ENDED"]);
 
     // Published at once, the relay has nothing to do.

@@ -6,7 +6,6 @@
 
 mod account;
 mod amount;
-mod card_number;
 mod drive;
 mod get;
 mod key;
@@ -29,14 +28,13 @@ use shared::{Failure, Outbox};
 use tokio::time::timeout;
 
 pub use account::{Account, AccountSecret};
-pub use card_number::holds_card_number;
 pub use get::{GetPayment, get};
 pub use pay::{PayInvoice, TopUpWallet, pay_invoice, top_up};
 pub use payment::{Payment, PaymentPurpose, PaymentStatus};
 pub use provider::{PATIENCE, Provider};
 pub use reconcile::{ReconcileRequest, Reconciled, reconcile};
 pub use refund::{Refund, RefundInvoice, RefundStatus, refund};
-pub use settle::{settle, settle_batch};
+pub use settle::settle;
 pub use signature::{Unverified, verify};
 pub use tokens::{EventRef, IntentRef, PaymentMethod, RefundRef};
 pub use webhook::{About, Hint, Rejected, Webhook};

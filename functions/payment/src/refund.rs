@@ -3,12 +3,13 @@
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use shared::{Caller, Currency, Failure, InvoiceId, Money, Reason, RefundId, Role, Timestamp};
+use shared::{
+    Caller, Currency, Failure, InvoiceId, Money, Reason, RefundId, Role, Timestamp, holds_card_number,
+};
 use tracing::{error, info};
 
 use crate::Payments;
 use crate::amount::Amount;
-use crate::card_number::holds_card_number;
 use crate::key::IdempotencyKey;
 use crate::limits::smallest_units;
 use crate::provider::{CardRefund, CardRefundStatus, Trouble};
@@ -155,7 +156,7 @@ pub async fn refund(
 ) -> Result<Refund, Failure> {
     let operator = caller.with_role(Role::Operator)?.id;
     if holds_card_number(input.reason.as_str()) {
-        return Err(Failure::invalid("input.reason", "must not hold a card's number"));
+        return Err(Failure::invalid("input.reason", "must not hold a card number"));
     }
     let request = json!({
         "invoiceId": input.invoice_id,

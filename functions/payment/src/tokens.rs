@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::card_number::holds_card_number;
+use shared::holds_card_number;
 
 /// Of letters, digits and underscores, after one of `prefixes`.
 fn is_token(text: &str, prefixes: &[&str], most: usize) -> bool {
@@ -86,7 +86,9 @@ mod tests {
 
     #[test]
     fn a_number_in_a_tokens_clothes_is_refused() {
-        for line in include_str!("../tests/pans.txt").lines().filter(|line| !line.starts_with('#')) {
+        for line in
+            include_str!("../../../shared/tests/pans.txt").lines().filter(|line| !line.starts_with('#'))
+        {
             assert!(
                 refused(line) && refused(&format!("pm_{line}")) && refused(&format!("card_x{line}y")),
                 "{line}"

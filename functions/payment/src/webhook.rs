@@ -5,7 +5,8 @@ use aws_config::SdkConfig;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::DisplayErrorContext;
 use serde::{Deserialize, Serialize};
-use shared::{CorrelationId, Failure, MissingSetting, Timestamp, setting};
+use serde_json::Value;
+use shared::{CorrelationId, Failure, Message, MissingSetting, Timestamp, read_fields, setting};
 use tracing::{info, warn};
 
 use crate::account::AccountSecret;
@@ -28,6 +29,14 @@ pub struct Hint {
     pub about: About,
     /// Follows the webhook to its end.
     pub correlation_id: CorrelationId,
+}
+
+impl Message for Hint {
+    const FIELDS: &'static str = "";
+
+    fn read(fields: Value) -> Result<Self, Failure> {
+        read_fields(fields)
+    }
 }
 
 /// What something happened to.

@@ -20,7 +20,9 @@ async fn no_table_and_no_log_ever_shows_a_cards_number() {
     let world = World::new().await;
     let (driver, operator) = (world.driver("0").await, world.driver("0").await);
     let invoice = world.invoice(driver, "10.00", "EUR").await;
-    let corpus = include_str!("pans.txt").lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let corpus = include_str!("../../../shared/tests/pans.txt")
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'));
     let mut told = String::new();
     let mut numbers = Vec::new();
     for number in corpus {

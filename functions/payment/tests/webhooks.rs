@@ -6,17 +6,16 @@ mod support;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use aws_lambda_events::sqs::{SqsEvent, SqsMessage};
 use axum::body::Bytes;
 use axum::http::{HeaderMap, Method, StatusCode};
 use futures::future::join_all;
 use hmac::{Hmac, Mac};
 use payment::PaymentStatus::{Pending, RequiresAction, Succeeded};
-use payment::{AccountSecret, Webhook, settle_batch};
+use payment::{AccountSecret, Hint, Webhook};
 use scratch::until;
 use serde_json::{Value, json};
 use sha2::Sha256;
-use shared::{Role, Timestamp};
+use shared::{Failure, Message, Role, Timestamp};
 use support::{Fault, LocalStripe, WEBHOOK_SECRET, World, account, aws, read};
 use tokio::net::TcpListener;
 
@@ -80,25 +79,20 @@ fn sign(secret: &str, time: i64, body: &str) -> String {
     format!("t={time},v1={signature}")
 }
 
-fn batch(bodies: &[String]) -> SqsEvent {
-    let mut event = SqsEvent::default();
-    event.records = bodies
-        .iter()
-        .enumerate()
-        .map(|(number, body)| {
-            let mut message = SqsMessage::default();
-            message.message_id = Some(number.to_string());
-            message.body = Some(body.clone());
-            message
-        })
-        .collect();
-    event
-}
-
-/// The numbers of the messages that failed.
-async fn settle(world: &World, bodies: &[String]) -> Vec<String> {
-    let response = settle_batch(&world.payments, batch(bodies), world.now).await;
-    response.batch_item_failures.into_iter().map(|item| item.item_identifier).collect()
+/// The messages that failed, by their number, each on its own as the consumer has it.
+async fn settle(world: &World, bodies: &[String]) -> Vec<usize> {
+    let mut failed = Vec::new();
+    for (number, body) in bodies.iter().enumerate() {
+        let hint = serde_json::from_str(body)
+            .map_err(|_| Failure::invalid("body", "is no JSON"))
+            .and_then(Hint::read);
+        let settled = match hint {
+            Ok(hint) => payment::settle(&world.payments, &hint, world.now).await,
+            Err(failure) => Err(failure),
+        };
+        failed.extend(settled.is_err().then_some(number));
+    }
+    failed
 }
 
 #[tokio::test]
@@ -180,7 +174,7 @@ async fn a_hint_that_cannot_be_followed_comes_back_alone() {
     };
     world.proxy.fail(Method::GET, "", Fault::Answer(503, json!({})));
     let bodies = [hint("evt_1"), "no JSON".into(), json!({ "eventId": "evt_2" }).to_string(), hint("evt_3")];
-    assert_eq!(settle(&world, &bodies).await, ["0", "1", "2"]);
+    assert_eq!(settle(&world, &bodies).await, [0, 1, 2]);
     assert_eq!(world.balance(driver).await, "20.00");
     assert!(settle(&world, &[hint("evt_1")]).await.is_empty());
     assert_eq!(world.balance(driver).await, "20.00");

@@ -9,5 +9,6 @@ mod outbox;
 mod purging;
 mod reading;
 mod reconciling;
+mod relaying;
 mod replaying;
 mod world;

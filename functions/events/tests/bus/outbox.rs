@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use shared::{Outbox, Statement};
+use shared::{Outbox, OutboxPlace, Statement};
 
 use crate::aws::{Aws, events_at};
 use crate::fuse::{Blow, Fuse};
@@ -53,11 +53,11 @@ async fn a_write_killed_at_any_step_loses_and_invents_no_event() {
             let fuse = Fuse::at(call, blow);
             let (door, bus) = tokio::join!(fuse.door(&world.door_url), fuse.door(&aws.url));
             let outbox = Outbox::new(database_at(&door), events_at(&bus), "bus");
-            assert!(fuse.watch(outbox.relay(0, 4)).await.is_none());
+            assert!(fuse.watch(outbox.relay(0, 4, &OutboxPlace::default())).await.is_none());
         }
     }
     let outbox = world.outbox(&aws.url);
-    while outbox.relay(0, 100).await.unwrap().found > 0 {}
+    while outbox.relay(0, 100, &OutboxPlace::default()).await.unwrap().found > 0 {}
 
     let ids = |events: Vec<Value>| -> BTreeSet<String> {
         events.iter().map(|id| id.as_str().unwrap().to_owned()).collect()

@@ -158,7 +158,7 @@ async fn a_run_killed_at_any_call_loses_and_doubles_nothing() {
     }
     // What was written and not published is the relay's.
     let outbox = world.outbox(&aws.url);
-    outbox.relay(0, 1000).await.unwrap();
+    outbox.relay(0, 1000, &shared::OutboxPlace::default()).await.unwrap();
     assert_eq!(world.one("SELECT count(*) FROM outbox WHERE published_at IS NULL").await, json!(0));
 }
 

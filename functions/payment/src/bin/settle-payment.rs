@@ -1,14 +1,8 @@
 //! Consumes the hints of `stripe-webhook`. Asks the provider, and settles payments and refunds by its answer.
-use aws_lambda_events::sqs::SqsEvent;
-use lambda_runtime::{Error, LambdaEvent, service_fn};
-use payment::{Payments, settle_batch};
+use payment::{Payments, settle};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Error> {
-    shared::start_tracing();
+async fn main() -> Result<(), lambda_runtime::Error> {
     let payments = Payments::from_env(&shared::aws_config().await)?;
-    lambda_runtime::run(service_fn(async |event: LambdaEvent<SqsEvent>| {
-        Ok::<_, Error>(settle_batch(&payments, event.payload, chrono::Utc::now()).await)
-    }))
-    .await
+    shared::consumer(async |hint| settle(&payments, &hint, chrono::Utc::now()).await).await
 }
