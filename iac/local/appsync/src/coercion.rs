@@ -1,11 +1,13 @@
 //! Input coercion: variables and arguments become what resolvers receive, or an error in AppSync's words.
 //! <https://spec.graphql.org/October2021/#sec-Coercing-Variable-Values>
 
+use std::collections::HashSet;
+
 use apollo_compiler::ast::{FieldDefinition, Value as Literal};
 use apollo_compiler::executable::{Field, Operation};
 use apollo_compiler::parser::SourceMap;
 use apollo_compiler::schema::{ExtendedType, InputObjectType, Type};
-use apollo_compiler::{Node, Schema};
+use apollo_compiler::{Name, Node, Schema};
 use serde_json::{Map, Number, Value};
 
 use crate::error::{GraphqlError, Location};
@@ -107,6 +109,24 @@ pub(crate) fn refused_literal<'a>(
             .is_err()
             .then(|| (given.name.as_str(), &given.value, definition.ty.inner_named_type().to_string()))
     })
+}
+
+/// The first key that an object among a field's literal arguments has twice, and the argument. The compiler lets it
+/// pass.
+pub(crate) fn repeated_key(field: &Field) -> Option<(&Name, &Node<Literal>)> {
+    field.arguments.iter().find_map(|given| Some((repeated(&given.value)?, &given.value)))
+}
+
+fn repeated(literal: &Literal) -> Option<&Name> {
+    match literal {
+        Literal::List(items) => items.iter().find_map(|item| repeated(item)),
+        Literal::Object(fields) => {
+            let mut seen = HashSet::new();
+            let twice = fields.iter().map(|(key, _)| key).find(|key| !seen.insert(*key));
+            twice.or_else(|| fields.iter().find_map(|(_, value)| repeated(value)))
+        }
+        _ => None,
+    }
 }
 
 fn value(schema: &Schema, ty: &Type, given: &Value) -> Result<Value, Mismatch> {

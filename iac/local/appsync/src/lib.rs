@@ -21,6 +21,7 @@
 
 mod api;
 mod auth;
+mod bounds;
 mod coercion;
 mod definition;
 mod error;

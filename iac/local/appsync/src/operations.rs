@@ -9,15 +9,13 @@ use apollo_compiler::validation::Valid;
 use apollo_compiler::{Name, introspection};
 use dashmap::DashMap;
 
+use crate::bounds::{self, MAX_NESTING, MAX_TOKENS};
 use crate::coercion;
 use crate::error::{GraphqlError, Location, Refusal};
 use crate::execute::InfoCache;
 use crate::schema::ApiSchema;
 use crate::validation;
 
-/// A document of more is refused before it is understood.
-const MAX_TOKENS: usize = 15_000;
-const MAX_NESTING: usize = 100;
 /// Fragments written out. Without it a small document can select more fields than there is memory for.
 const MAX_FIELDS: usize = 20_000;
 /// Clients send a few texts again and again; whoever sends a new one each time gains nothing by it.
@@ -57,6 +55,9 @@ impl Operations {
     }
 
     fn read(&self, text: &str) -> Result<Document, Refusal> {
+        if !bounds::are_kept(text) {
+            return Err(Refusal::malformed("Unable to parse GraphQL query."));
+        }
         let ast = Parser::new()
             .token_limit(MAX_TOKENS)
             .recursion_limit(MAX_NESTING)
@@ -108,6 +109,11 @@ impl Operations {
                     );
                     let locations = Location::of(field.location(), &document.sources);
                     errors.push(validation::found("FieldUndefined", &detail, locations));
+                }
+                if let Some((key, literal)) = coercion::repeated_key(field) {
+                    let detail = format!("There can be only one field named '{key}' @ '{}'", field.name);
+                    let locations = Location::of(literal.location(), &document.sources);
+                    errors.push(validation::found("UniqueObjectFieldName", &detail, locations));
                 }
                 if let Some((argument, literal, ty)) = coercion::refused_literal(&self.schema.valid, field) {
                     let detail = format!(

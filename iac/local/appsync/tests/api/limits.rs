@@ -91,6 +91,8 @@ async fn documents_are_bounded_in_bytes_tokens_and_nesting() {
         let response = api.post(&[("authorization", TOKEN)], json!({"query": query}).to_string()).await;
         assert_eq!(response.status(), 400);
     }
+    let larger = json!({"query": "x".repeat(4 << 20)}).to_string();
+    assert_eq!(api.post(&[("authorization", TOKEN)], larger).await.status(), 413, "and is told so");
     // Each fragment uses the next twice: 2^24 fields if anybody wrote them out.
     for twice in ["...F{} ...F{}", "a: stations { operator { ...F{} } } b: stations { operator { ...F{} } }"]
     {
@@ -105,6 +107,25 @@ async fn documents_are_bounded_in_bytes_tokens_and_nesting() {
             tokio::time::timeout(Duration::from_secs(5), api.post(&[("authorization", TOKEN)], body));
         assert_eq!(answered.await.unwrap().status(), 400);
     }
+}
+
+#[tokio::test]
+async fn a_thousand_mistakes_are_told_a_hundred_times() {
+    let api = nested().serve().await;
+    let query = format!("{{ {} }}", (0..1_000).map(|number| format!("f{number} ")).collect::<String>());
+    let answer = api.query(&query, json!({})).await;
+    assert_eq!(answer["errors"].as_array().unwrap().len(), 100);
+}
+
+#[tokio::test]
+async fn a_request_is_an_object_and_no_literal_has_a_key_twice() {
+    let api = nested().serve().await;
+    let values = json!(["{ __typename }", {}, null]).to_string();
+    assert_eq!(api.post(&[("authorization", TOKEN)], values).await.status(), 400);
+    let query = "{ echo(contact: {email: \"a@example.com\", email: \"b@example.com\"}) }";
+    let answer = api.query(query, json!({})).await;
+    let message = answer["errors"][0]["message"].as_str().unwrap();
+    assert!(message.starts_with("Validation error of type UniqueObjectFieldName"), "{message}");
 }
 
 #[tokio::test]
