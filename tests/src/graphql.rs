@@ -41,6 +41,13 @@ pub struct GraphQLError {
     pub path: Value,
 }
 
+impl GraphQLError {
+    /// Whether a function had no room or died, so that the same request may be sent again.
+    pub fn is_of_lambda(&self) -> bool {
+        self.error_type.as_deref().is_some_and(|kind| kind.starts_with("Lambda:"))
+    }
+}
+
 impl Client {
     /// A client of `url`.
     pub fn new(url: &str, auth: Auth) -> Self {

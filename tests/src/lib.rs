@@ -9,6 +9,7 @@ pub mod graphql;
 pub mod journey;
 pub mod ocm_server;
 pub mod ocpp_socket;
+pub mod prove;
 pub mod realtime;
 pub mod stack;
 pub mod wait;

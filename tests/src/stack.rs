@@ -44,21 +44,46 @@ pub struct Stack {
     pub mongo_kind: String,
     /// From the command to the table of addresses.
     pub started_in: Duration,
-    /// Of the functions, by logical id.
+    /// Physical ids by logical id.
     pub resources: BTreeMap<String, String>,
-    log: PathBuf,
+    /// The functions, in the order of their binaries' names.
+    pub functions: Vec<Function>,
+    /// The RDS Data API.
+    pub data_api_url: String,
+    /// The process that runs it all.
+    pub pid: u32,
+    /// The folder of its databases, keys and logs.
+    pub data: PathBuf,
+}
+
+/// A function as the stack runs it.
+#[derive(Debug, Clone)]
+pub struct Function {
+    /// Its binary.
+    pub binary: String,
+    /// What it finds in its environment, Lambda's own variables aside.
+    pub variables: BTreeMap<String, String>,
 }
 
 /// `stack.json`, as far as it is read here.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct StackFile {
+    pid: u32,
     started_in_ms: u64,
     addresses: Addresses,
     api_key: Option<String>,
     certificate: Option<String>,
     stores: Stores,
     resources: BTreeMap<String, String>,
+    functions: BTreeMap<String, FunctionEntry>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct FunctionEntry {
+    code_uri: String,
+    variables: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
@@ -70,6 +95,7 @@ struct Addresses {
     http_api: String,
     ocpp: String,
     lambda: String,
+    data_api: String,
     aws: String,
 }
 
@@ -96,11 +122,22 @@ impl Stack {
     pub fn running() -> Result<Self> {
         let path = std::env::var_os("EV_STACK")
             .map_or_else(|| Self::root().join(".local/data/stack.json"), PathBuf::from);
-        let text = std::fs::read_to_string(&path).map_err(|error| {
-            format!("no stack is up ({}: {error}): run this under `local run`", path.display())
-        })?;
-        let StackFile { started_in_ms, addresses, api_key, certificate, stores, resources } =
-            serde_json::from_str(&text)?;
+        Self::read(&path)
+            .map_err(|error| format!("no stack is up ({error}): run this under `local run`").into())
+    }
+
+    /// The stack that wrote the file `path`.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let file: StackFile = serde_json::from_str(&text)?;
+        let StackFile { pid, started_in_ms, addresses, api_key, certificate, stores, resources, functions } =
+            file;
+        let binary = |uri: &str| uri.trim_end_matches('/').rsplit('/').next().unwrap_or_default().to_owned();
+        let mut functions: Vec<_> = functions
+            .into_values()
+            .map(|entry| Function { binary: binary(&entry.code_uri), variables: entry.variables })
+            .collect();
+        functions.sort_by(|a, b| a.binary.cmp(&b.binary));
         Ok(Self {
             graphql_url: addresses.graphql,
             graphql_tls_url: addresses.graphql_tls,
@@ -116,15 +153,18 @@ impl Stack {
             redis_url: stores.redis.url,
             mongo_url: stores.mongo.url,
             mongo_kind: stores.mongo.kind,
-            log: path.with_file_name("logs").join("stack.log"),
+            data_api_url: addresses.data_api,
+            data: path.parent().unwrap_or(Path::new(".")).to_owned(),
             started_in: Duration::from_millis(started_in_ms),
             resources,
+            functions,
+            pid,
         })
     }
 
     /// Everything that this run of the stack logged, functions included.
-    pub fn log(&self) -> &Path {
-        &self.log
+    pub fn log(&self) -> PathBuf {
+        self.data.join("logs/stack.log")
     }
 
     /// GraphQL with the API key alone.
@@ -149,6 +189,19 @@ impl Stack {
             response.headers().contains_key("x-amz-function-error") || !response.status().is_success();
         let answer: Value = response.json().await?;
         if failed { Err(format!("{binary}: HTTP {status}: {answer}").into()) } else { Ok(answer) }
+    }
+
+    /// What a secret holds.
+    pub async fn secret(&self, name: &str) -> Result<String> {
+        let request = reqwest::Client::new()
+            .post(&self.aws_url)
+            .header("content-type", "application/x-amz-json-1.1")
+            .header("x-amz-target", "secretsmanager.GetSecretValue")
+            // The emulator checks no signature, but tells services apart by its scope.
+            .header("authorization", "AWS4-HMAC-SHA256 Credential=local/20260101/eu-central-1/secretsmanager/aws4_request, SignedHeaders=host, Signature=0")
+            .body(serde_json::json!({ "SecretId": name }).to_string());
+        let answer: Value = request.send().await?.json().await?;
+        Ok(answer["SecretString"].as_str().ok_or_else(|| format!("no secret {name}: {answer}"))?.to_owned())
     }
 
     /// A look into the database, behind every door.

@@ -1,8 +1,13 @@
 //! The figures of `make bench`: what is measured, and how it is told.
 
+pub mod billed;
+pub mod billing;
 pub mod figure;
 pub mod load;
+pub mod login;
+pub mod pgbench;
 pub mod push;
 pub mod sample;
 pub mod spawn;
 pub mod uncached;
+pub mod webhook;

@@ -1,6 +1,7 @@
 //! How long a function takes from spawn to ready, and how large it then is: a Runtime API that only says when the
 //! function first asks for work.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
@@ -24,8 +25,17 @@ pub struct Ready {
     pub resident_mb: f64,
 }
 
+/// What Lambda itself tells a function, beside what the template does.
+const OF_LAMBDA: [(&str, &str); 5] = [
+    ("AWS_LAMBDA_FUNCTION_NAME", "bench"),
+    ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256"),
+    ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
+    ("AWS_LAMBDA_LOG_GROUP_NAME", "bench"),
+    ("AWS_LAMBDA_LOG_STREAM_NAME", "bench"),
+];
+
 /// Spawns `binary` `times` times, one after another.
-pub async fn measure(binary: &Path, environment: &[(&str, &str)], times: usize) -> Result<Ready> {
+pub async fn measure(binary: &Path, variables: &BTreeMap<String, String>, times: usize) -> Result<Ready> {
     let asked = Arc::new(Notify::new());
     let asked_here = Arc::clone(&asked);
     let next = get(async move || {
@@ -43,7 +53,8 @@ pub async fn measure(binary: &Path, environment: &[(&str, &str)], times: usize) 
         let mut process = Command::new(binary)
             .env_clear()
             .env("AWS_LAMBDA_RUNTIME_API", address.to_string())
-            .envs(environment.iter().copied())
+            .envs(OF_LAMBDA)
+            .envs(variables)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .kill_on_drop(true)

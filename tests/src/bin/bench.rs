@@ -7,13 +7,17 @@ use std::time::Duration;
 use bytes::Bytes;
 use clap::Parser;
 use serde_json::{Value, json};
+use tests::Result;
 use tests::accounts::Account;
 use tests::bench::figure::{self, Figure};
 use tests::bench::load::{self, Post};
 use tests::bench::sample::Sample;
-use tests::bench::{push, spawn, uncached};
+use tests::bench::{billed, billing, login, pgbench, push, spawn, uncached, webhook};
+use tests::journey::{self, Site};
 use tests::stack::Stack;
-use tests::{Result, journey};
+
+/// Connections that bill, and that pgbench has.
+const CLIENTS: usize = 8;
 
 /// Measures the running stack.
 #[derive(Parser)]
@@ -26,33 +30,42 @@ struct Options {
     seconds: u64,
 }
 
+/// Takes each figure as it is measured.
+type Tell<'a> = &'a mut dyn FnMut(Figure);
+
 #[tokio::main]
 async fn main() -> Result<()> {
     let options = Options::parse();
     let stack = Stack::running()?;
     let time = Duration::from_secs(options.seconds);
-    let quiet: journey::Tell<'_> = &mut |_| ();
     println!("machine: {} cores, {}; mirror: {}", cores(), cpu(), stack.mongo_kind);
     let mut figures = Vec::new();
-    let mut tell = |figure: Figure| {
+    let tell: Tell<'_> = &mut |figure: Figure| {
         println!("{}", figure.line());
         figures.push(figure);
     };
 
     tell(Figure::below("stack up, already built", stack.started_in.as_secs_f64(), "s", 15.0));
+    let quiet: journey::Tell<'_> = &mut |_| ();
     journey::mirror(&stack, quiet).await?;
     let operator = Account::operator(&stack).await?;
     let driver = Account::driver(&stack, "Bench").await?;
     let site = journey::site(&stack, &operator, quiet).await?;
 
-    let station = Post {
-        url: stack.graphql_url.clone(),
-        headers: vec![("x-api-key".into(), stack.api_key.clone())],
-        body: body(
-            "query($id: ID!) { getStation(id: $id) { id name status connectors { id type powerKW status } } }",
-            &json!({ "id": site.station }),
-        ),
-    };
+    front_door(&stack, &site, time, tell).await?;
+    nearby(&stack, time, tell).await?;
+    money(&stack, &operator, &site, options.seconds, tell).await?;
+    bus(&stack, &driver, &site, tell).await?;
+    functions(&stack, &options, tell).await?;
+    figure::write(&figures, &Stack::root().join("target/bench.json"))
+}
+
+async fn front_door(stack: &Stack, site: &Site, time: Duration, tell: Tell<'_>) -> Result<()> {
+    let station = public(
+        stack,
+        "query($id: ID!) { getStation(id: $id) { id name status connectors { id type powerKW status } } }",
+        &json!({ "id": site.station }),
+    );
     load::flood(&station, 16, Duration::from_secs(2)).await?;
     let flood = load::flood(&station, 16, time).await?;
     tell(Figure::at_least("getStation through the front door", flood.rate, "req/s", 1500.0));
@@ -66,75 +79,87 @@ async fn main() -> Result<()> {
         body: Bytes::from(json!({ "authorizationToken": "", "requestContext": {} }).to_string()),
     };
     load::flood(&warm, 1, Duration::from_secs(1)).await?;
-    let invocations = load::flood(&warm, 1, Duration::from_secs(3)).await?;
-    tell(Figure::below(
-        "warm invocation, one client, p50",
-        invocations.delays.percentile_ms(50.0),
-        "ms",
-        1.0,
-    ));
-    tell(Figure::below("  p99", invocations.delays.percentile_ms(99.0), "ms", 1.0));
+    let delays = load::flood(&warm, 1, Duration::from_secs(3)).await?.delays;
+    tell(Figure::below("warm invocation, one client, p50", delays.percentile_ms(50.0), "ms", 1.0));
+    tell(Figure::below("  p99", delays.percentile_ms(99.0), "ms", 1.0));
+    Ok(())
+}
 
+async fn nearby(stack: &Stack, time: Duration, tell: Tell<'_>) -> Result<()> {
     // The recorded data is densest in Austin.
     let search = near(30.27, -97.74, "radiusKm: 10, first: 50");
-    let near = Post { body: body(&search, &json!({})), ..station.clone() };
+    let near = public(stack, &search, &json!({}));
     load::flood(&near, 2, Duration::from_secs(1)).await?;
     let paced = load::pace(&near, 8, 200.0, time).await?;
-    tell(Figure::below(
-        "nearbyStations from the cache, p99 at 200 req/s",
-        paced.delays.percentile_ms(99.0),
-        "ms",
-        25.0,
-    ));
+    let name = "nearbyStations from the cache, p99 at 200 req/s";
+    tell(Figure::below(name, paced.delays.percentile_ms(99.0), "ms", 25.0));
     tell(Figure::at_most("  failed answers", paced.failed as f64, "", 0.0));
-    let uncached = uncached::measure(&stack, 100).await?;
-    tell(Figure::below(
-        "nearbyStations uncached, the function's own time, p99",
-        uncached.own.percentile_ms(99.0),
-        "ms",
-        5.0,
-    ));
-    tell(Figure::reported(
-        format!("  the stores' time, p99 ({})", stack.mongo_kind),
-        uncached.stores.percentile_ms(99.0),
-        "ms",
-    ));
+    let uncached = uncached::measure(stack, 100).await?;
+    let name = "nearbyStations uncached, the function's own time, p99";
+    tell(Figure::below(name, uncached.own.percentile_ms(99.0), "ms", 5.0));
+    let name = format!("  the stores' time, p99 ({})", stack.mongo_kind);
+    tell(Figure::reported(name, uncached.stores.percentile_ms(99.0), "ms"));
     tell(Figure::reported("  keys the mirror examined, mean", uncached.keys_examined, ""));
     tell(Figure::reported("  documents it examined, mean", uncached.documents_examined, ""));
+    Ok(())
+}
 
-    let delays = push::measure(&stack, &driver, &site, 100).await?;
+async fn money(stack: &Stack, operator: &Account, site: &Site, seconds: u64, tell: Tell<'_>) -> Result<()> {
+    let peer = pgbench::measure(stack, CLIENTS, seconds).await?;
+    let billed = billing::measure(stack, site, CLIENTS, seconds).await?;
+    tell(Figure::reported("pgbench TPC-B-like, prepared, 8 clients, scale 10", peer, "tx/s"));
+    tell(Figure::reported("sessions billed, one Data API call each, 8 clients", billed.rate, "/s"));
+    tell(Figure::at_least("  of pgbench's rate", billed.rate / peer * 100.0, "%", 50.0));
+    tell(Figure::at_most("  not billed exactly once", billed.wrong as f64, "", 0.0));
+    let logins = login::measure(stack, operator, 200).await?;
+    tell(Figure::reported("login (argon2id, m=19 MiB t=2 p=1), p50", logins.percentile_ms(50.0), "ms"));
+    tell(Figure::reported("  p99", logins.percentile_ms(99.0), "ms"));
+    let webhooks = webhook::measure(stack, 50.0, Duration::from_secs(seconds)).await?;
+    let name = "payment webhook, verified and queued, p99 at 50 req/s";
+    tell(Figure::below(name, webhooks.delays.percentile_ms(99.0), "ms", 20.0));
+    tell(Figure::at_most("  failed answers", webhooks.failed as f64, "", 0.0));
+    Ok(())
+}
+
+async fn bus(stack: &Stack, driver: &Account, site: &Site, tell: Tell<'_>) -> Result<()> {
+    let delays = push::measure(stack, driver, site, 100).await?;
     tell(Figure::reported("state change to subscriber, p50", delays.percentile_ms(50.0), "ms"));
     tell(Figure::below("  p99", delays.percentile_ms(99.0), "ms", 500.0));
+    let delays = billed::measure(stack, driver, site, 100).await?;
+    tell(Figure::reported("session ended to billed, over the bus, p50", delays.percentile_ms(50.0), "ms"));
+    tell(Figure::reported("  p99", delays.percentile_ms(99.0), "ms"));
+    Ok(())
+}
 
-    let environment = spawn_environment(&stack);
-    let environment: Vec<_> =
-        environment.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+async fn functions(stack: &Stack, options: &Options, tell: Tell<'_>) -> Result<()> {
     let (mut all, mut largest) = (Sample::default(), (0.0, String::new()));
-    for function in functions()? {
-        let ready = spawn::measure(&options.bin_dir.join(&function), &environment, 20).await?;
+    for function in &stack.functions {
+        let binary = options.bin_dir.join(&function.binary);
+        let ready = spawn::measure(&binary, &function.variables, 20).await?;
         if ready.resident_mb > largest.0 {
-            largest = (ready.resident_mb, function.clone());
+            largest = (ready.resident_mb, function.binary.clone());
         }
-        tell(Figure::reported(
-            format!("  {function}: spawn to ready, p50"),
-            ready.delays.percentile_ms(50.0),
-            "ms",
-        ));
+        let p50 = ready.delays.percentile_ms(50.0);
+        tell(Figure::reported(format!("  {}: spawn to ready, p50", function.binary), p50, "ms"));
+        let size = std::fs::metadata(&binary)?.len() as f64 / 1_048_576.0;
+        tell(Figure::reported(format!("  {}: binary", function.binary), size, "MB"));
         all.merge(ready.delays);
     }
     tell(Figure::at_most("spawn to ready of every function, p99", all.percentile_ms(99.0), "ms", 25.0));
     tell(Figure::at_most(format!("  largest resident when ready ({})", largest.1), largest.0, "MB", 25.0));
-    let (function, resident_mb) = largest_process(&stack).await?;
-    tell(Figure::reported(
-        format!("  most that a process ever held in this run ({function})"),
-        resident_mb,
-        "MB",
-    ));
-    figure::write(&figures, &Stack::root().join("target/bench.json"))
+    let (function, resident_mb) = largest_process(stack).await?;
+    let name = format!("  most that a process ever held in this run ({function})");
+    tell(Figure::reported(name, resident_mb, "MB"));
+    Ok(())
 }
 
-fn body(query: &str, variables: &Value) -> Bytes {
-    Bytes::from(json!({ "query": query, "variables": variables }).to_string())
+/// An operation with the API key alone.
+fn public(stack: &Stack, query: &str, variables: &Value) -> Post {
+    Post {
+        url: stack.graphql_url.clone(),
+        headers: vec![("x-api-key".into(), stack.api_key.clone())],
+        body: Bytes::from(json!({ "query": query, "variables": variables }).to_string()),
+    }
 }
 
 fn near(latitude: f64, longitude: f64, more: &str) -> String {
@@ -153,55 +178,6 @@ async fn largest_process(stack: &Stack) -> Result<(String, f64)> {
         (name, process["peakRssBytes"].as_f64().unwrap_or(f64::NAN) / 1_048_576.0)
     });
     sizes.max_by(|a, b| a.1.total_cmp(&b.1)).ok_or_else(|| "no function runs".into())
-}
-
-fn functions() -> Result<Vec<String>> {
-    let mut functions = Vec::new();
-    for context in std::fs::read_dir(Stack::root().join("functions"))? {
-        let Ok(binaries) = std::fs::read_dir(context?.path().join("src/bin")) else { continue };
-        for binary in binaries {
-            let path = binary?.path();
-            functions.extend(path.file_stem().map(|stem| stem.to_string_lossy().into_owned()));
-        }
-    }
-    functions.sort();
-    Ok(functions)
-}
-
-/// Any values do: a function reads its settings when it starts and uses none before its first event.
-fn spawn_environment(stack: &Stack) -> Vec<(String, String)> {
-    let names = [
-        "CLUSTER_ARN",
-        "DATABASE_SECRET_ARN",
-        "DATABASE_NAME",
-        "EVENT_BUS_NAME",
-        "MONGO_SECRET_ARN",
-        "OCM_SECRET_ARN",
-        "JWT_SIGNING_SECRET_ARN",
-        "JWT_VERIFYING_SECRET_ARN",
-        "JWT_ISSUER",
-        "JWT_AUDIENCE",
-        "CONNECTIONS_TABLE",
-        "CALLS_TABLE",
-    ];
-    let mut environment: Vec<_> =
-        names.into_iter().map(|name| (name.to_owned(), "bench".to_owned())).collect();
-    for (name, value) in [
-        ("REDIS_URL", stack.redis_url.as_str()),
-        ("OCPP_MANAGEMENT_URL", stack.aws_url.as_str()),
-        ("AWS_ENDPOINT_URL", stack.aws_url.as_str()),
-        ("AWS_REGION", "eu-central-1"),
-        ("AWS_ACCESS_KEY_ID", "local"),
-        ("AWS_SECRET_ACCESS_KEY", "local"),
-        ("AWS_LAMBDA_FUNCTION_NAME", "bench"),
-        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256"),
-        ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
-        ("AWS_LAMBDA_LOG_GROUP_NAME", "bench"),
-        ("AWS_LAMBDA_LOG_STREAM_NAME", "bench"),
-    ] {
-        environment.push((name.to_owned(), value.to_owned()));
-    }
-    environment
 }
 
 fn cores() -> usize {

@@ -1,0 +1,139 @@
+//! How many sessions a second are billed, one Data API call each: the very statement that `bill-session` sends, without
+//! the bus around it. Every session is billed once, the wallets hold enough.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use aws_config::{BehaviorVersion, Region};
+use aws_sdk_rdsdata::config::Credentials;
+use billing::{Facts, Priced, bill_statement};
+use serde_json::{Value, json};
+use shared::{CorrelationId, Database, SessionId};
+use tariff::Tariff;
+
+use crate::Result;
+use crate::journey::Site;
+use crate::stack::Stack;
+
+const DRIVERS: u32 = 200;
+/// More than are billed in any time that is measured.
+const SESSIONS: u32 = 30_000;
+
+/// What billing came to.
+#[derive(Debug, Clone, Copy)]
+pub struct Billed {
+    /// Sessions a second.
+    pub rate: f64,
+    /// Sessions without exactly one invoice, and wallets that are not the sum of their entries.
+    pub wrong: i64,
+}
+
+/// `clients` connections bill for `seconds`.
+pub async fn measure(stack: &Stack, site: &Site, clients: usize, seconds: u64) -> Result<Billed> {
+    let database = database(stack).await?;
+    let correlation_id = CorrelationId::new();
+    let tariff =
+        "SELECT tariff_document(tariffs)::text FROM tariffs WHERE station_id IS NULL AND operator IS NULL";
+    let tariff: Tariff =
+        serde_json::from_str(stack.sql(tariff).await?.first().ok_or("no tariff")?.try_get(0)?)?;
+    let sessions = sessions(stack, site, &tariff).await?;
+
+    let (next, started) = (AtomicUsize::new(0), Instant::now());
+    let time = Duration::from_secs(seconds);
+    let workers = (0..clients).map(async |_| {
+        while started.elapsed() < time {
+            let (id, facts) = sessions.get(next.fetch_add(1, Ordering::Relaxed)).ok_or("too few sessions")?;
+            let now = chrono::Utc::now();
+            let priced = Priced::new(facts.clone(), Some(&tariff), Vec::new(), now)?;
+            let statement = bill_statement(*id, Some(&priced), now, correlation_id)?;
+            let written: Option<Value> = database.row(statement).await?;
+            if written.as_ref().is_none_or(|written| written["outcome"]["result"] != "BILLED") {
+                return Err(format!("not billed: {written:?}").into());
+            }
+        }
+        Ok::<_, crate::Error>(())
+    });
+    futures::future::try_join_all(workers).await?;
+    let took = started.elapsed();
+    let billed = next.into_inner();
+
+    // Nobody shall be told of them.
+    stack
+        .sql(&format!("UPDATE outbox SET published_at = now() WHERE correlation_id = '{correlation_id}'"))
+        .await?;
+    let invoices = format!(
+        "SELECT count(DISTINCT payload->>'sessionId') FROM outbox JOIN invoices
+             ON invoices.session_id = (payload->>'sessionId')::uuid
+         WHERE correlation_id = '{correlation_id}'"
+    );
+    let unlike = "SELECT count(*) FROM users WHERE wallet_balance <>
+        (SELECT coalesce(sum(amount), 0) FROM wallet_entries WHERE user_id = users.id)";
+    let missing = i64::try_from(billed)? - stack.count(&invoices).await?;
+    Ok(Billed { rate: billed as f64 / took.as_secs_f64(), wrong: missing.abs() + stack.count(unlike).await? })
+}
+
+async fn database(stack: &Stack) -> Result<Database> {
+    let function = stack.functions.iter().find(|function| function.binary == "bill-session");
+    let variables = &function.ok_or("no bill-session")?.variables;
+    let variable = |name: &str| variables.get(name).cloned().ok_or_else(|| format!("no {name}"));
+    let config = aws_config::defaults(BehaviorVersion::latest())
+        .endpoint_url(variable("AWS_ENDPOINT_URL_RDS_DATA")?)
+        .region(Region::new("eu-central-1"))
+        .credentials_provider(Credentials::new("local", "local", None, None, "local"))
+        .load()
+        .await;
+    let client = aws_sdk_rdsdata::Client::new(&config);
+    let (cluster, secret) = (variable("CLUSTER_ARN")?, variable("DATABASE_SECRET_ARN")?);
+    Ok(Database::new(client, cluster, secret, variable("DATABASE_NAME")?))
+}
+
+/// Sessions that have ended and wait for their bills, with what their prices depend on.
+async fn sessions(stack: &Stack, site: &Site, tariff: &Tariff) -> Result<Vec<(SessionId, Facts)>> {
+    let drivers = format!(
+        "WITH drivers AS (
+             INSERT INTO users (id, email, name, password_hash, id_tag, wallet_balance, created_at, updated_at)
+             SELECT id, 'bench-' || id || '@example.com', 'Bench', '', upper(left(md5(id::text), 20)), 1000000,
+                    now(), now()
+             FROM (SELECT gen_random_uuid() AS id FROM generate_series(1, {DRIVERS})) AS fresh
+             RETURNING id
+         ), credits AS (
+             INSERT INTO wallet_entries (id, user_id, amount, currency, balance, cause, cause_id, reason, created_at)
+             SELECT gen_random_uuid(), id, 1000000, 'EUR', 1000000, 'CREDIT', 'bench/' || id, 'bench', now()
+             FROM drivers
+         )
+         SELECT id::text FROM drivers"
+    );
+    let drivers: Vec<String> =
+        stack.sql(&drivers).await?.iter().map(|row| row.try_get(0)).collect::<std::result::Result<_, _>>()?;
+    let insert = format!(
+        "INSERT INTO sessions (id, user_id, station_id, connector_id, status, start_time, end_time, energy_kwh,
+                               tariff_id, remote_start_id, correlation_id, created_at, updated_at)
+         SELECT (lpad(to_hex((extract(epoch FROM now()) * 1000)::bigint), 12, '0') || '7'
+                     || substr(md5(gen_random_uuid()::text), 1, 3) || '8'
+                     || substr(md5(gen_random_uuid()::text), 1, 15))::uuid,
+                (ARRAY['{}']::uuid[])[1 + number % {DRIVERS}], '{}', '{}', 'COMPLETED',
+                date_trunc('minute', now()) - interval '1 hour', date_trunc('minute', now()), 1 + number % 50, '{}',
+                1, gen_random_uuid(), now(), now()
+         FROM generate_series(1, {SESSIONS}) AS number
+         RETURNING id::text, user_id::text, energy_kwh::int, extract(epoch FROM end_time)::bigint",
+        drivers.join("','"),
+        site.station,
+        site.connector,
+        tariff.id,
+    );
+    let mut sessions = Vec::new();
+    for row in stack.sql(&insert).await? {
+        let ended = chrono::DateTime::from_timestamp(row.try_get(3)?, 0).ok_or("no moment")?;
+        let facts = json!({
+            "userId": row.try_get::<_, &str>(1)?,
+            "stationId": site.station,
+            "energyKwh": row.try_get::<_, i32>(2)?.to_string(),
+            "startedAt": ended - chrono::TimeDelta::hours(1),
+            "endedAt": ended,
+            "tariffId": tariff.id,
+            "coverage": null,
+        });
+        sessions.push((row.try_get::<_, &str>(0)?.parse()?, serde_json::from_value(facts)?));
+    }
+    Ok(sessions)
+}

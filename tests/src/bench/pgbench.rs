@@ -1,0 +1,41 @@
+//! The peer of the billing figure: PostgreSQL's own TPC-B-like benchmark on the same server, prepared statements.
+
+use std::path::PathBuf;
+
+use tokio::process::Command;
+
+use crate::Result;
+use crate::stack::Stack;
+
+/// Branches: ten times the default, so that the peer is not held up by its own single row.
+const SCALE: &str = "10";
+
+/// Transactions a second of `clients` connections for `seconds`. Its tables are made before and dropped after.
+pub async fn measure(stack: &Stack, clients: usize, seconds: u64) -> Result<f64> {
+    let tables = ["-i", "-q", "-s", SCALE];
+    run(stack, &tables).await?;
+    let clients = clients.to_string();
+    let seconds = seconds.to_string();
+    let load = ["-M", "prepared", "-n", "-c", &clients, "-j", "2", "-T", &seconds];
+    let told = run(stack, &load).await;
+    run(stack, &["-i", "-I", "d", "-q"]).await?;
+    let told = told?;
+    let line = told.lines().find(|line| line.starts_with("tps = ")).ok_or("pgbench told no tps")?;
+    let number = line.trim_start_matches("tps = ").split(' ').next().unwrap_or_default();
+    Ok(number.parse()?)
+}
+
+async fn run(stack: &Stack, arguments: &[&str]) -> Result<String> {
+    let output = Command::new(program()?).args(arguments).arg(&stack.postgres_url).output().await?;
+    if !output.status.success() {
+        return Err(format!("pgbench: {}", String::from_utf8_lossy(&output.stderr)).into());
+    }
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+/// Debian keeps it beside the server, in a folder named by the version.
+fn program() -> Result<PathBuf> {
+    let versions = std::fs::read_dir("/usr/lib/postgresql")?.filter_map(|entry| Some(entry.ok()?.path()));
+    let found = versions.map(|version| version.join("bin/pgbench")).filter(|path| path.is_file()).max();
+    found.ok_or_else(|| "there is no pgbench: it comes with Debian's postgresql".into())
+}

@@ -1,0 +1,249 @@
+//! Card numbers, as people write them, in every text that the API takes: none of them is in a table, a queue or a log
+//! afterwards.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+
+use serde_json::{Value, json};
+
+use super::billing::published;
+use super::database::Database;
+use super::matrix::api::{Api, Leaf};
+use super::matrix::row::{Row, Who};
+use super::matrix::rows;
+use super::matrix::stage::Stage;
+use super::place::{Needs, Place};
+use super::queues::Queues;
+use super::{Proof, Size};
+use crate::Result;
+use crate::stack::Stack;
+
+/// What people put between the digits.
+const SEPARATORS: &str = r"\s\-._/\u2010\u2011\u2013";
+/// What carries text, or digits enough.
+const SCALARS: [&str; 5] = ["String", "ID", "AWSEmail", "AWSDateTime", "Float"];
+
+/// None anywhere.
+pub(super) async fn run(size: Size, place: &Place) -> Result<Proof> {
+    place.prove("pans", Needs::default(), async |own| prove(size, &own.stack).await).await
+}
+
+async fn prove(size: Size, stack: &Stack) -> Result<Proof> {
+    let (api, stage, corpus) = (Api::read()?, Stage::set(stack, size).await?, corpus()?);
+    let mut search = Search::new(stack, &stage.cast.database, &corpus).await?;
+    let (mut leaks, mut tried, mut refused, mut leaves) = (search.new_traces().await?, 0, 0, 0);
+    // Else the search would prove nothing.
+    search.finds_what_is_there().await?;
+    for row in rows_once(&api) {
+        for leaf in api.leaves(row.field).into_iter().filter(|leaf| SCALARS.contains(&leaf.scalar.as_str())) {
+            leaves += 1;
+            let numbers = size.of(2, corpus.len());
+            let told = (0..numbers)
+                .map(|number| spelled(&corpus[(leaves + number * 7) % corpus.len()], &leaf, number));
+            let (owner, who) = (stage.owner_of(row).await?, caller(row));
+            let account = stage.account(who, row, &owner).await?;
+            let client = stage.client(&stage.auth(who, account.as_ref()));
+            let scene = stage.scene(row, &owner).await?;
+            for number in told.collect::<Vec<_>>() {
+                let mut arguments = (row.arguments)(&scene);
+                set(&mut arguments, &leaf.path, number);
+                let (_, answer) = client.answer(&api.document(row.field, &arguments)?, arguments).await?;
+                tried += 1;
+                refused += usize::from(answer.get("errors").is_some());
+            }
+            for trace in search.new_traces().await? {
+                leaks.push(format!("{}({}): {trace}", row.field, leaf.path.join(".")));
+            }
+        }
+    }
+    published(stack, &stage.cast.database, size).await?;
+    leaks.extend(search.new_traces().await?);
+    leaks.extend(search.in_queues(stack).await?);
+    if !leaks.is_empty() {
+        return Err(format!("card numbers are kept:\n  {}", leaks.join("\n  ")).into());
+    }
+    Ok(Proof {
+        name: "pans",
+        figure: format!(
+            "{} numbers of {} cards in {leaves} arguments: {tried} calls, {refused} refused; none in {} columns, the \
+             queues or the log",
+            corpus.len(),
+            corpus.iter().map(|number| digits(number)).collect::<BTreeSet<_>>().len(),
+            search.columns.len(),
+        ),
+    })
+}
+
+/// As they are written.
+fn corpus() -> Result<Vec<String>> {
+    let text = include_str!("../../../shared/tests/pans.txt").lines();
+    let numbers: Vec<_> =
+        text.filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned).collect();
+    if numbers.len() < 20 { Err("the corpus is gone".into()) } else { Ok(numbers) }
+}
+
+fn digits(number: &str) -> String {
+    number.chars().filter(char::is_ascii_digit).collect()
+}
+
+/// The first row of every field that a client can reach.
+fn rows_once(api: &Api) -> Vec<&'static Row> {
+    let mut by_field = BTreeMap::new();
+    for row in rows().filter(|row| !row.field.starts_with("Subscription.")) {
+        by_field.entry(row.field).or_insert(row);
+    }
+    api.fields().filter_map(|field| by_field.get(field).copied()).collect()
+}
+
+/// Who is let in.
+fn caller(row: &Row) -> Who {
+    let most = [Who::Owner, Who::Operator, Who::Anonymous];
+    most.into_iter().find(|who| row.expected.of(*who).is_allowed()).unwrap_or(Who::Operator)
+}
+
+/// A number as the argument takes it: alone, or in a sentence.
+fn spelled(number: &str, leaf: &Leaf, nth: usize) -> Value {
+    match leaf.scalar.as_str() {
+        "AWSEmail" => json!(format!("{}@example.com", number.replace(' ', "."))),
+        "Float" => json!(digits(number).parse::<f64>().unwrap_or_default()),
+        "String" if nth % 3 == 1 => json!(format!("my card {number}, please")),
+        "String" if nth % 3 == 2 => json!(format!("pm_{number}")),
+        _ => json!(number),
+    }
+}
+
+/// Puts `new` at `path`, whatever is there.
+fn set(arguments: &mut Value, path: &[String], new: Value) {
+    let Some((first, rest)) = path.split_first() else {
+        *arguments = new;
+        return;
+    };
+    if let Ok(place) = first.parse::<usize>() {
+        if !arguments.is_array() {
+            *arguments = json!([null]);
+        }
+        set(&mut arguments[place], rest, new);
+    } else {
+        set(&mut arguments[first.as_str()], rest, new);
+    }
+}
+
+/// A look at everything that is kept.
+struct Search<'a> {
+    database: &'a Database,
+    numbers: Vec<String>,
+    /// `table.column`, and the query that counts.
+    columns: Vec<(String, String)>,
+    /// Rows with a number, at the last look.
+    found: BTreeMap<String, i64>,
+    log: File,
+}
+
+impl<'a> Search<'a> {
+    async fn new(stack: &Stack, database: &'a Database, corpus: &[String]) -> Result<Self> {
+        let numbers: BTreeSet<_> = corpus.iter().map(|number| digits(number)).collect();
+        let pattern = numbers.iter().map(String::as_str).collect::<Vec<_>>().join("|");
+        let mut columns = Vec::new();
+        for row in database.rows(COLUMNS).await? {
+            let (table, column): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+            let bare =
+                format!("regexp_replace(\"{column}\"::text, '([0-9])[{SEPARATORS}](?=[0-9])', '\\1', 'g')");
+            let name = format!("{table}.{column}");
+            let count = format!(
+                "SELECT '{name}' AS name, count(*) AS rows FROM \"{table}\" WHERE {bare} ~ '{pattern}'"
+            );
+            columns.push((name, count));
+        }
+        Ok(Self {
+            database,
+            numbers: numbers.into_iter().collect(),
+            columns,
+            found: BTreeMap::new(),
+            log: File::open(stack.log())?,
+        })
+    }
+
+    /// Where numbers are now that were not there at the last look.
+    async fn new_traces(&mut self) -> Result<Vec<String>> {
+        let mut traces = Vec::new();
+        let all: Vec<_> = self.columns.iter().map(|(_, count)| count.as_str()).collect();
+        for row in self.database.rows(&all.join(" UNION ALL ")).await? {
+            let (name, rows): (String, i64) = (row.try_get(0)?, row.try_get(1)?);
+            let before = self.found.insert(name.clone(), rows).unwrap_or_default();
+            if rows > before {
+                traces.push(format!("{} rows of {name}", rows - before));
+            }
+        }
+        let from = self.log.stream_position()?;
+        let mut more = Vec::new();
+        self.log.read_to_end(&mut more)?;
+        // A line that is being written is read again.
+        let whole = more.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        self.log.seek(SeekFrom::Start(from + whole as u64))?;
+        for line in String::from_utf8_lossy(&more[..whole]).lines() {
+            if self.is_told(line) {
+                traces.push(format!("the log: {}", line.chars().take(600).collect::<String>()));
+            }
+        }
+        Ok(traces)
+    }
+
+    fn is_told(&self, text: &str) -> bool {
+        let bare = bare(text);
+        self.numbers.iter().any(|number| bare.contains(number))
+    }
+
+    /// Numbers in messages that nobody took.
+    async fn in_queues(&self, stack: &Stack) -> Result<Vec<String>> {
+        let (queues, mut traces) = (Queues::of(stack).await, Vec::new());
+        for id in stack.resources.keys().filter(|id| id.ends_with("Queue") || id.ends_with("DeadLetters")) {
+            for body in queues.queue(stack, id)?.drain().await? {
+                if self.is_told(&body) {
+                    traces.push(format!("{id}: {body}"));
+                }
+            }
+        }
+        Ok(traces)
+    }
+
+    /// Writes one number where none belongs, sees that it is found, and takes it out again.
+    async fn finds_what_is_there(&mut self) -> Result<()> {
+        let put = "UPDATE stations SET town = 'was ' || town || ' 4242-4242 4242.4242' WHERE ocm_id IS NULL";
+        let take = "UPDATE stations SET town = '' WHERE ocm_id IS NULL";
+        self.database.script(put).await?;
+        let found = self.new_traces().await?;
+        self.database.script(take).await?;
+        self.new_traces().await?;
+        if found.iter().any(|trace| trace.ends_with("stations.town"))
+            && self.is_told("\"4242 4242-42424242\"")
+        {
+            Ok(())
+        } else {
+            Err(format!("a number in stations.town is not found: {found:?}").into())
+        }
+    }
+}
+
+/// Without what separates two digits.
+fn bare(text: &str) -> String {
+    let characters: Vec<char> = text.chars().collect();
+    let is_between = |index: usize| {
+        let digit =
+            |at: Option<usize>| at.and_then(|at| characters.get(at)).is_some_and(char::is_ascii_digit);
+        digit(index.checked_sub(1)) && digit(Some(index + 1))
+    };
+    let is_separator = |c: char| c.is_whitespace() || "-._/\u{2010}\u{2011}\u{2013}".contains(c);
+    let kept = characters.iter().enumerate().filter(|(index, c)| !(is_separator(**c) && is_between(*index)));
+    kept.map(|(_, c)| c).collect()
+}
+
+/// Every column that holds text in any form.
+const COLUMNS: &str = "
+    SELECT relname::text, attname::text FROM pg_attribute
+    JOIN pg_class ON pg_class.oid = attrelid
+    WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
+        AND attnum > 0 AND NOT attisdropped
+        AND atttypid::regtype::text IN ('text', 'character varying', 'character', 'json', 'jsonb', 'text[]', 'bytea',
+                                        'numeric', 'double precision', 'bigint')
+    ORDER BY relname, attnum";
