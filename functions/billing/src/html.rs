@@ -7,7 +7,7 @@ use rust_decimal::Decimal;
 use shared::{Money, Timestamp};
 
 use crate::invoices::{InvoiceKind, InvoiceLine, InvoiceStatus};
-use crate::page::{Method, Printable, Seller};
+use crate::page::{Customer, Method, Printable, Seller};
 
 /// All that a page looks by; its hash is what the browser is allowed to apply.
 pub(crate) const STYLE: &str = "
@@ -119,11 +119,12 @@ impl InvoiceHtml<'_> {
             entry(f, "Date of supply", day(*at))?;
         }
         match customer {
-            Some(customer) => {
-                entry(f, "Customer", &customer.name)?;
-                entry(f, "E-mail", &customer.email)?;
+            Customer::Known { name, email } => {
+                entry(f, "Customer", name)?;
+                entry(f, "E-mail", email)?;
             }
-            None => entry(f, "Customer", "deleted account")?,
+            Customer::Deleted => entry(f, "Customer", "deleted account")?,
+            Customer::Withheld => entry(f, "Customer", "withheld")?,
         }
         if let Some(session) = invoice.session_id {
             entry(f, "Charging session", session)?;
@@ -136,7 +137,7 @@ impl InvoiceHtml<'_> {
             let number = Escaped(number);
             writeln!(
                 f,
-                "<p>This credit note corrects invoice {number}: the total below is given back to you.</p>"
+                "<p>This credit note corrects invoice {number}: the total below is credited to you.</p>"
             )?;
         }
         Ok(())
@@ -182,6 +183,7 @@ impl InvoiceHtml<'_> {
             InvoiceStatus::Pending => "To be paid",
             InvoiceStatus::Paid => "Paid",
             InvoiceStatus::Overdue => "Overdue",
+            InvoiceStatus::Refunded if paid.amount().is_zero() => "Taken back, nothing to pay",
             InvoiceStatus::Refunded => "Paid and given back",
         };
         entry(f, "Status", status)?;
@@ -200,7 +202,7 @@ impl InvoiceHtml<'_> {
         }
         for note in credit_notes {
             let back = Money::new(-note.amount.amount(), note.amount.currency()).rounded();
-            entry(f, "Given back", format!("{back}, credit note {}", note.number))?;
+            entry(f, "Credited", format!("{back}, credit note {}", note.number))?;
         }
         f.write_str("</dl>\n")
     }

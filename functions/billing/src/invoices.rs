@@ -20,7 +20,7 @@ pub enum InvoiceStatus {
     Paid,
     /// Owed, and its due date is past.
     Overdue,
-    /// Settled, and all of it given back.
+    /// All of it was taken back: given back as far as it was paid.
     Refunded,
 }
 
@@ -79,7 +79,7 @@ pub struct Invoice {
     /// What is still to be paid.
     #[serde(serialize_with = "store::to_the_smallest_coin")]
     pub due: Money,
-    /// What was given back.
+    /// What was taken back, paid or not.
     #[serde(serialize_with = "store::to_the_smallest_coin")]
     pub refunded: Money,
     /// Energy billed.

@@ -27,6 +27,37 @@ const MIN_PAUSE: TimeDelta = TimeDelta::seconds(10);
 /// Fewer bytes than a SHA-256 could be guessed.
 const MIN_KEY_BYTES: usize = 32;
 
+/// What a page says of whom an invoice bills; part of what is signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CustomerShown {
+    /// Name and e-mail address: the link is their owner's.
+    InFull,
+    /// Neither: operators see no more of a person than they need.
+    Withheld,
+}
+
+impl CustomerShown {
+    const WITHHELD: &str = "withheld";
+
+    /// From a link's parameter `customer`; none when it is not one of ours.
+    pub(crate) fn parse(parameter: Option<&str>) -> Option<Self> {
+        match parameter {
+            None => Some(Self::InFull),
+            Some(Self::WITHHELD) => Some(Self::Withheld),
+            Some(_) => None,
+        }
+    }
+}
+
+/// What a link opens, and how long.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Linked {
+    pub(crate) id: InvoiceId,
+    /// In epoch seconds.
+    pub(crate) expires: i64,
+    pub(crate) customer: CustomerShown,
+}
+
 /// What signs links and verifies them.
 #[derive(Clone)]
 pub(crate) struct LinkKey(Hmac<Sha256>);
@@ -46,18 +77,21 @@ impl LinkKey {
         Hmac::new_from_slice(document.key.as_bytes()).map(Self).map_err(Failure::fault)
     }
 
-    fn over(&self, id: InvoiceId, expires: i64) -> Hmac<Sha256> {
-        self.0.clone().chain_update(format!("invoice-page\n{id}\n{expires}"))
+    fn over(&self, Linked { id, expires, customer }: Linked) -> Hmac<Sha256> {
+        let customer = match customer {
+            CustomerShown::InFull => "in-full",
+            CustomerShown::Withheld => CustomerShown::WITHHELD,
+        };
+        self.0.clone().chain_update(format!("invoice-page\n{id}\n{expires}\n{customer}"))
     }
 
-    /// The signature of a link to `id` until `expires`, in epoch seconds.
-    fn sign(&self, id: InvoiceId, expires: i64) -> String {
-        URL_SAFE_NO_PAD.encode(self.over(id, expires).finalize().into_bytes())
+    fn sign(&self, linked: Linked) -> String {
+        URL_SAFE_NO_PAD.encode(self.over(linked).finalize().into_bytes())
     }
 
-    fn signed(&self, id: InvoiceId, expires: i64, signature: &str) -> bool {
+    fn signed(&self, linked: Linked, signature: &str) -> bool {
         let signature = URL_SAFE_NO_PAD.decode(signature);
-        signature.is_ok_and(|signature| self.over(id, expires).verify_slice(&signature).is_ok())
+        signature.is_ok_and(|signature| self.over(linked).verify_slice(&signature).is_ok())
     }
 }
 
@@ -84,20 +118,19 @@ impl LinkKeys {
         Ok(Self::new(Client::new(config), setting("INVOICE_LINK_SECRET_ARN")?))
     }
 
-    /// Whether a link to `id` until `expires` is ours and still good.
+    /// Whether a link is ours and still good.
     pub(crate) async fn admit(
         &self,
-        id: InvoiceId,
-        expires: i64,
+        linked: Linked,
         signature: &str,
         now: Timestamp,
     ) -> Result<bool, Failure> {
-        if expires <= now.timestamp() {
+        if linked.expires <= now.timestamp() {
             return Ok(false);
         }
         // A key younger than ours may have signed it.
         for max_age in [MAX_AGE, MIN_PAUSE] {
-            if self.key(now, max_age).await?.signed(id, expires, signature) {
+            if self.key(now, max_age).await?.signed(linked, signature) {
                 return Ok(true);
             }
         }
@@ -165,19 +198,28 @@ impl InvoiceLinks {
     }
 }
 
-/// A link to an invoice of the caller's own, or to anybody's for an operator.
+/// A link to an invoice of the caller's own, or to anybody's for an operator: to a page without the customer then, and
+/// noted.
 pub async fn invoice_page_link(
     links: &InvoiceLinks,
     caller: &Caller,
     GetInvoice { id }: GetInvoice,
 ) -> Result<InvoicePage, Failure> {
-    let found = store::invoice(&links.database, id, visible_to(caller)?).await?;
-    found.ok_or(Failure::NotFound("invoice"))?;
+    let (viewer, visible) = (caller.user()?.id, visible_to(caller)?);
+    // First, so that no link is noted that was not given.
+    let key = links.keys.key(caller.at, MAX_AGE).await?;
+    let owner = store::invoice_to_link(&links.database, id, visible, viewer, caller).await?;
+    let owner = owner.ok_or(Failure::NotFound("invoice"))?;
     let expires_at = (caller.at + GOOD_FOR).trunc_subsecs(0);
     let expires = expires_at.timestamp();
-    let signature = links.keys.key(caller.at, MAX_AGE).await?.sign(id, expires);
-    let url =
-        format!("{}/{id}?expires={expires}&signature={signature}", links.base_url.trim_end_matches('/'));
+    let (customer, parameter) = if owner == viewer {
+        (CustomerShown::InFull, String::new())
+    } else {
+        (CustomerShown::Withheld, format!("&customer={}", CustomerShown::WITHHELD))
+    };
+    let signature = key.sign(Linked { id, expires, customer });
+    let base_url = links.base_url.trim_end_matches('/');
+    let url = format!("{base_url}/{id}?expires={expires}{parameter}&signature={signature}");
     Ok(InvoicePage { url, expires_at })
 }
 
@@ -193,22 +235,24 @@ mod tests {
     #[test]
     fn a_signature_is_good_for_one_invoice_until_one_moment_under_one_key() {
         let (key, other) = (key(&"k".repeat(32)), key(&"o".repeat(32)));
-        let (id, expires) = (InvoiceId::new(), 1_771_684_260);
-        let signature = key.sign(id, expires);
-        assert!(key.signed(id, expires, &signature));
-        assert!(!key.signed(InvoiceId::new(), expires, &signature));
-        assert!(!key.signed(id, expires + 1, &signature));
-        assert!(!other.signed(id, expires, &signature));
+        let linked =
+            Linked { id: InvoiceId::new(), expires: 1_771_684_260, customer: CustomerShown::Withheld };
+        let signature = key.sign(linked);
+        assert!(key.signed(linked, &signature));
+        assert!(!key.signed(Linked { id: InvoiceId::new(), ..linked }, &signature));
+        assert!(!key.signed(Linked { expires: linked.expires + 1, ..linked }, &signature));
+        assert!(!key.signed(Linked { customer: CustomerShown::InFull, ..linked }, &signature));
+        assert!(!other.signed(linked, &signature));
         for length in 0..signature.len() {
-            assert!(!key.signed(id, expires, &signature[..length]));
+            assert!(!key.signed(linked, &signature[..length]));
         }
         for position in 0..signature.len() {
             let mut forged = signature.clone().into_bytes();
             forged[position] = if forged[position] == b'A' { b'B' } else { b'A' };
-            assert!(!key.signed(id, expires, std::str::from_utf8(&forged).unwrap()));
+            assert!(!key.signed(linked, std::str::from_utf8(&forged).unwrap()));
         }
-        assert!(!key.signed(id, expires, &format!("{signature}=")));
-        assert!(!key.signed(id, expires, &format!("{signature}A")));
+        assert!(!key.signed(linked, &format!("{signature}=")));
+        assert!(!key.signed(linked, &format!("{signature}A")));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use tracing::{error, warn};
 
 use crate::html::{InvoiceHtml, NoticeHtml, STYLE};
 use crate::invoices::Invoice;
-use crate::link::LinkKeys;
+use crate::link::{CustomerShown, LinkKeys, Linked};
 use crate::store;
 
 /// An invoice with what else is printed.
@@ -28,8 +28,7 @@ pub(crate) struct Printable {
     pub(crate) method: Option<Method>,
     pub(crate) paid_at: Option<Timestamp>,
     pub(crate) paid: Money,
-    /// None once the account was deleted.
-    pub(crate) customer: Option<Customer>,
+    pub(crate) customer: Customer,
     /// Of a credit note: the number of the invoice that it corrects.
     pub(crate) corrects: Option<String>,
     pub(crate) credit_notes: Vec<CreditNote>,
@@ -46,11 +45,18 @@ pub(crate) enum Method {
     None,
 }
 
-/// Who is billed.
+/// Who is billed, as far as the page may say.
 #[derive(Debug, Deserialize)]
-pub(crate) struct Customer {
-    pub(crate) name: String,
-    pub(crate) email: String,
+#[serde(tag = "is", rename_all = "SCREAMING_SNAKE_CASE")]
+pub(crate) enum Customer {
+    Known {
+        name: String,
+        email: String,
+    },
+    /// The account is gone.
+    Deleted,
+    /// The link is not the owner's.
+    Withheld,
 }
 
 /// What took (a part of) an invoice back.
@@ -130,13 +136,16 @@ impl Pages {
         let (path, query) = (request.path_parameters(), request.query_string_parameters());
         let id = path.first("id").and_then(|id| id.parse::<InvoiceId>().ok());
         let expires = query.first("expires").and_then(|expires| expires.parse().ok());
-        let (Some(id), Some(expires), Some(signature)) = (id, expires, query.first("signature")) else {
+        let customer = CustomerShown::parse(query.first("customer"));
+        let (Some(id), Some(expires), Some(customer), Some(signature)) =
+            (id, expires, customer, query.first("signature"))
+        else {
             return Err(REFUSAL);
         };
-        if !self.keys.admit(id, expires, signature, now).await? {
+        if !self.keys.admit(Linked { id, expires, customer }, signature, now).await? {
             return Err(REFUSAL);
         }
-        store::printable(&self.database, id).await?.ok_or(Failure::NotFound("invoice"))
+        store::printable(&self.database, id, customer).await?.ok_or(Failure::NotFound("invoice"))
     }
 }
 

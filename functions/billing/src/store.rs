@@ -2,12 +2,13 @@
 
 use serde::{Serialize, Serializer};
 use shared::{
-    CorrelationId, Database, DatabaseError, Failure, InvoiceId, Money, Outbox, SessionId, Statement,
+    Caller, CorrelationId, Database, DatabaseError, Failure, InvoiceId, Money, Outbox, SessionId, Statement,
     Timestamp, UserId,
 };
 
 use crate::facts::Priced;
 use crate::invoices::{Invoice, InvoiceKey, InvoiceStatus, ListInvoices};
+use crate::link::CustomerShown;
 use crate::overdue::Batch;
 use crate::page::Printable;
 use crate::wallet::{Adjusted, Adjustment, WalletEntry};
@@ -80,10 +81,40 @@ pub(crate) async fn invoice(
     database.row(find.bind("id", id).bind("owner", owner)).await
 }
 
-/// One invoice with what else is printed.
+/// Whose invoice it is that `viewer` is given a link to, if it is `owner`'s; none: whoever's it is. Notes whoever asks
+/// for somebody else's.
+pub(crate) async fn invoice_to_link(
+    database: &Database,
+    id: InvoiceId,
+    owner: Option<UserId>,
+    viewer: UserId,
+    caller: &Caller,
+) -> Result<Option<UserId>, DatabaseError> {
+    let find = Statement::new(
+        "WITH found AS (
+             SELECT id, user_id FROM invoices
+             WHERE id = :id::uuid AND (:owner::uuid IS NULL OR user_id = :owner::uuid)
+         ), audited AS (
+             INSERT INTO audit_log (at, actor_id, action, subject, correlation_id)
+             SELECT :now::timestamptz, :viewer::uuid, 'INVOICE_PAGE_LINKED', id::text, :correlation_id::uuid
+             FROM found WHERE user_id <> :viewer::uuid
+         )
+         SELECT to_jsonb(user_id) FROM found",
+    );
+    let find = find
+        .bind("id", id)
+        .bind("owner", owner)
+        .bind("viewer", viewer)
+        .bind("now", caller.at)
+        .bind("correlation_id", caller.correlation_id);
+    database.row(find).await
+}
+
+/// One invoice with what else is printed; of the customer nothing is read that is not shown.
 pub(crate) async fn printable(
     database: &Database,
     id: InvoiceId,
+    customer: CustomerShown,
 ) -> Result<Option<Printable>, DatabaseError> {
     let find = Statement::new(
         "SELECT jsonb_build_object(
@@ -93,8 +124,10 @@ pub(crate) async fn printable(
              'method', invoices.method,
              'paidAt', rfc3339(invoices.paid_at),
              'paid', jsonb_build_object('amount', invoices.paid_amount::text, 'currency', invoices.currency),
-             'customer', CASE WHEN users.deleted_at IS NULL THEN
-                 jsonb_build_object('name', users.name, 'email', users.email)
+             'customer', CASE
+                 WHEN :withheld::boolean THEN jsonb_build_object('is', 'WITHHELD')
+                 WHEN users.deleted_at IS NOT NULL THEN jsonb_build_object('is', 'DELETED')
+                 ELSE jsonb_build_object('is', 'KNOWN', 'name', users.name, 'email', users.email)
              END,
              'corrects', (SELECT number FROM invoices AS original WHERE original.id = invoices.corrects_invoice_id),
              'creditNotes', COALESCE((
@@ -107,7 +140,7 @@ pub(crate) async fn printable(
          )
          FROM invoices JOIN users ON users.id = invoices.user_id WHERE invoices.id = :id::uuid",
     );
-    database.row(find.bind("id", id)).await
+    database.row(find.bind("id", id).bind("withheld", customer == CustomerShown::Withheld)).await
 }
 
 pub(crate) async fn mark_overdue(

@@ -46,14 +46,14 @@ async fn an_invoice_takes_what_is_due_and_tells_once_when_nothing_is() {
 }
 
 #[tokio::test]
-async fn no_more_is_given_back_than_was_paid() {
+async fn no_more_is_credited_than_was_invoiced() {
     let world = World::new().await;
     let driver = world.driver("0").await;
     let invoice = world.issue(driver, "11.90", "EUR", "2026-03-01").await;
-    assert!(world.refuses(&give_back(&invoice, "0.01")).await, "nothing was paid");
-    world.run(&pay(&invoice, "5", "WALLET")).await;
-    assert!(world.refuses(&give_back(&invoice, "5.01")).await);
-    world.run(&pay(&invoice, "6.90", "WALLET")).await;
+    for amount in ["0", "-1", "0.005", "11.91", "NULL"] {
+        assert!(world.refuses(&give_back(&invoice, amount)).await, "{amount}");
+    }
+    world.run(&pay(&invoice, "11.90", "WALLET")).await;
     for amount in ["0", "-1", "0.005", "11.91", "NULL"] {
         assert!(world.refuses(&give_back(&invoice, amount)).await, "{amount}");
     }
@@ -67,6 +67,48 @@ async fn no_more_is_given_back_than_was_paid() {
     let of_note = serde_json::json!({ "invoiceId": note["creditNoteId"] });
     assert!(world.refuses(&give_back(&of_note, "1")).await, "a credit note is not taken from");
     assert!(world.refuses(&pay(&of_note, "1", "WALLET")).await, "a credit note is not paid");
+}
+
+#[tokio::test]
+async fn a_credit_takes_from_what_is_due_before_it_gives_back() {
+    let world = World::new().await;
+    let driver = world.driver("0").await;
+    let state = async |invoice: &Value| {
+        let row = format!(
+            "SELECT concat_ws(' ', status, round(invoice_due(i), 2), round(paid_amount, 2), round(credited_unpaid, 2),
+                 CASE WHEN remind_on IS NULL THEN 'quiet' ELSE 'reminds' END, CASE WHEN paid_at IS NOT NULL THEN 'paid' END)
+             FROM invoices AS i WHERE id = '{}'",
+            id(invoice)
+        );
+        world.one(&row).await.as_str().unwrap().to_owned()
+    };
+    // Nothing was paid, and all of it was wrong.
+    let wrong = world.issue(driver, "11.90", "EUR", "2026-03-01").await;
+    world.run(&give_back(&wrong, "1.90")).await;
+    assert_eq!(state(&wrong).await, "PENDING 10.00 0.00 1.90 reminds");
+    world.run(&give_back(&wrong, "10")).await;
+    assert_eq!(state(&wrong).await, "REFUNDED 0.00 0.00 11.90 quiet");
+    assert!(world.refuses(&pay(&wrong, "0.01", "CARD")).await);
+    assert!(world.refuses(&give_back(&wrong, "0.01")).await);
+    assert_eq!(world.events("PAYMENT_COMPLETED").await, Vec::<Value>::new());
+
+    // A part was wrong, the rest is paid: that is all there was to pay.
+    let dear = world.issue(driver, "11.90", "EUR", "2026-03-01").await;
+    world.run(&give_back(&dear, "1.90")).await;
+    assert!(world.refuses(&pay(&dear, "10.01", "CARD")).await);
+    let told = world.one(&pay(&dear, "10", "CARD")).await;
+    assert_eq!([&told["amount"], &told["method"]], ["10.00", "CARD"]);
+    assert_eq!(state(&dear).await, "PAID 0.00 10.00 1.90 quiet paid");
+    world.run(&give_back(&dear, "10")).await;
+    assert_eq!(state(&dear).await, "REFUNDED 0.00 10.00 1.90 quiet paid");
+
+    // A part was paid: the credit ends the debt and gives back of the payment what goes beyond it.
+    let half = world.issue(driver, "11.90", "EUR", "2026-03-01").await;
+    world.run(&pay(&half, "5", "WALLET")).await;
+    world.run(&give_back(&half, "6.90")).await;
+    assert_eq!(state(&half).await, "PAID 0.00 5.00 6.90 quiet paid");
+    world.run(&give_back(&half, "5")).await;
+    assert_eq!(state(&half).await, "REFUNDED 0.00 5.00 6.90 quiet paid");
 }
 
 #[tokio::test]
@@ -97,14 +139,18 @@ async fn credit_notes_share_the_vat_and_add_up_to_the_whole() {
         let digits = currency.parse::<shared::Currency>().unwrap().minor_digits();
         let text = |coins: u32| rust_decimal::Decimal::new(coins.into(), digits).to_string();
         let invoice = world.issue(driver, &text(coins), currency, "2026-03-01").await;
-        world.run(&pay(&invoice, &text(coins), "CARD")).await;
-        let mut left = coins;
+        // Some before they are paid, some after.
+        let (mut left, mut is_paid) = (coins, false);
         parts.push(coins);
         for part in parts {
             let part = part.min(left);
             left -= part;
             if part > 0 {
                 world.run(&give_back(&invoice, &text(part))).await;
+            }
+            if !is_paid && left > 0 && coins.is_multiple_of(2) {
+                world.run(&pay(&invoice, &text(left), "CARD")).await;
+                is_paid = true;
             }
         }
         let sums = world

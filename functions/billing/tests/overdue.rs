@@ -80,6 +80,29 @@ async fn a_payment_ends_the_reminders_and_a_part_of_one_does_not() {
 }
 
 #[tokio::test]
+async fn nobody_is_reminded_of_what_was_credited() {
+    let world = World::new().await;
+    let driver = world.driver("0").await;
+    let credit = |invoice: &Value, amount: &str| {
+        format!(
+            "SELECT issue_credit_note('{}', gen_random_uuid(), {amount}, 'why', '2026-03-01', gen_random_uuid())",
+            invoice["invoiceId"].as_str().unwrap()
+        )
+    };
+    let wrong = world.issue(driver, "11.90", "EUR", "2026-03-01").await;
+    let late = world.issue(driver, "11.90", "EUR", "2026-03-01").await;
+    world.run(&credit(&wrong, "11.90")).await;
+    world.run(&credit(&late, "1.90")).await;
+    assert_eq!(run(&world, "2026-03-02").await, 1);
+    world.run(&credit(&late, "10")).await;
+    assert_eq!(run(&world, "2026-03-09").await, 0);
+    assert_eq!(told(&world).await, [(json!("2026-000002"), json!(1), json!("10.00"))]);
+    let statuses =
+        world.one("SELECT string_agg(DISTINCT status, ' ') FROM invoices WHERE kind <> 'CREDIT_NOTE'");
+    assert_eq!(statuses.await, "REFUNDED");
+}
+
+#[tokio::test]
 async fn runs_at_the_same_time_remind_of_each_once_and_a_held_one_waits() {
     let world = World::new().await;
     let driver = world.driver("0").await;

@@ -7,7 +7,7 @@ use billing::{InvoiceLinks, Pages, Seller, invoice_page_link};
 use chrono::TimeDelta;
 use lambda_http::Response;
 use serde_json::{Value, json};
-use shared::{Caller, Failure, Timestamp};
+use shared::{Caller, Failure, Role, Timestamp};
 use support::{Session, World, at, read};
 
 const BASE: &str = "https://api.example.com/v1/invoices";
@@ -111,6 +111,46 @@ async fn a_link_opens_its_invoice_for_a_quarter_of_an_hour() {
 }
 
 #[tokio::test]
+async fn an_operators_link_opens_a_page_without_the_customer_and_is_noted() {
+    let counter = Counter::open().await;
+    let world = &counter.world;
+    let driver = world.driver("0").await;
+    let invoice = world.issue(driver, "11.90", "EUR", "2026-03-01").await["invoiceId"].clone();
+    let noted = format!(
+        "SELECT jsonb_agg(jsonb_build_array(actor_id, correlation_id)) FROM audit_log
+         WHERE action = 'INVOICE_PAGE_LINKED' AND subject = '{}'",
+        invoice.as_str().unwrap()
+    );
+    let own = counter.link(&world.caller(driver), &invoice).await.unwrap();
+    assert_eq!(world.one(&noted).await, Value::Null);
+    let link = counter.link(&world.operator, &invoice).await.unwrap();
+    let operator = world.operator.user().unwrap().id;
+    assert_eq!(world.one(&noted).await, json!([[operator, world.operator.correlation_id]]));
+
+    let told = |page: &str| page.contains("Lovelace") || page.contains("@example.com");
+    let page = counter.visit(&link, world.now).await;
+    assert_eq!(page.status(), 200);
+    assert!(page.body().contains("<dt>Customer</dt><dd>withheld</dd>"), "{}", page.body());
+    assert!(page.body().contains("11.90 EUR") && !told(page.body()), "{}", page.body());
+    assert!(told(counter.visit(&own, world.now).await.body()));
+    for flipped in [
+        link.replace("&customer=withheld", ""),
+        link.replace("customer=withheld", "customer="),
+        link.replace("customer=withheld", "customer=in-full"),
+        link.replace("customer=withheld", "Customer=withheld"),
+        own.replace("&signature", "&customer=withheld&signature"),
+    ] {
+        assert_eq!(counter.status(&flipped, world.now).await, 403, "{flipped}");
+    }
+
+    // An operator's own invoice is a customer's.
+    let mine = support::caller(driver, &[Role::Driver, Role::Operator], world.now);
+    let link = counter.link(&mine, &invoice).await.unwrap();
+    assert!(told(counter.visit(&link, world.now).await.body()));
+    assert_eq!(world.one(&noted).await.as_array().map(Vec::len), Some(1));
+}
+
+#[tokio::test]
 async fn a_rotated_key_opens_new_links_and_no_old_ones() {
     let counter = Counter::open().await;
     let world = &counter.world;
@@ -184,7 +224,7 @@ async fn a_page_says_what_an_invoice_must_and_runs_nothing() {
     let link = counter.link(&world.operator, &note).await.unwrap();
     let page = counter.visit(&link, world.now).await.into_body();
     assert!(page.contains("<h1>Credit note CN-2026-000001</h1>"), "{page}");
-    assert!(page.contains("corrects invoice 2026-000001: the total below is given back to you."), "{page}");
+    assert!(page.contains("corrects invoice 2026-000001: the total below is credited to you."), "{page}");
     assert!(page.contains("Total</th><td>-5.00 EUR</td>") && !page.contains("secret reason"), "{page}");
 }
 
@@ -200,4 +240,22 @@ async fn without_a_secret_or_a_database_the_page_says_to_come_back() {
     let answer = counter.visit(&link, world.now).await;
     assert_eq!(answer.status(), 503);
     assert!(answer.body().contains("<h1>The page is not available now</h1>"));
+}
+
+#[tokio::test]
+async fn what_was_credited_before_anybody_paid_is_not_said_to_be_paid() {
+    let counter = Counter::open().await;
+    let world = &counter.world;
+    let driver = world.driver("0").await;
+    let invoice = world.issue(driver, "11.90", "EUR", "2026-03-01").await["invoiceId"].clone();
+    let credit = format!(
+        "SELECT issue_credit_note({}::uuid, gen_random_uuid(), 11.90, 'why', '2026-02-21', gen_random_uuid())",
+        invoice.to_string().replace('"', "'")
+    );
+    world.run(&credit).await;
+    let link = counter.link(&world.caller(driver), &invoice).await.unwrap();
+    let page = counter.visit(&link, world.now).await.into_body();
+    assert!(page.contains("<dt>Status</dt><dd>Taken back, nothing to pay</dd>"), "{page}");
+    assert!(page.contains("<dt>Credited</dt><dd>11.90 EUR, credit note CN-2026-000001</dd>"), "{page}");
+    assert!(!page.contains("<dt>Paid</dt>") && !page.contains("<dt>Due</dt>"), "{page}");
 }

@@ -124,7 +124,8 @@ BEGIN
 END;
 $$;
 
--- Ends the login that a refresh token belongs to, or all of its account's. Gives how many tokens are good no longer.
+-- Ends the login that a refresh token belongs to, or all of its account's, unless that token is revoked or expired: what
+-- was stolen once ends nobody's logins for ever. Gives how many tokens are good no longer.
 CREATE OR REPLACE FUNCTION log_out(shown_hash bytea, everywhere boolean, moment timestamptz) RETURNS bigint
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -134,6 +135,9 @@ BEGIN
     PERFORM FROM refresh_tokens JOIN users ON users.id = refresh_tokens.user_id
     WHERE token_hash = shown_hash FOR NO KEY UPDATE OF users;
     SELECT * INTO shown FROM refresh_tokens WHERE token_hash = shown_hash;
+    IF NOT FOUND OR shown.revoked_at IS NOT NULL OR shown.expires_at <= moment THEN
+        RETURN 0;
+    END IF;
     UPDATE refresh_tokens SET revoked_at = moment
     WHERE user_id = shown.user_id AND (everywhere OR family_id = shown.family_id) AND revoked_at IS NULL;
     GET DIAGNOSTICS ended = ROW_COUNT;
@@ -151,7 +155,8 @@ BEGIN
     UPDATE users SET password_hash = new_hash, updated_at = GREATEST(updated_at, moment)
     WHERE id = owner AND password_hash = verified_hash AND deleted_at IS NULL;
     IF NOT FOUND THEN
-        RETURN false;
+        -- The same call comes again when its answer was lost: the change is its own.
+        RETURN EXISTS (SELECT FROM refresh_tokens WHERE token_hash = fresh_hash AND user_id = owner);
     END IF;
     UPDATE refresh_tokens SET revoked_at = moment WHERE user_id = owner AND revoked_at IS NULL;
     INSERT INTO refresh_tokens (token_hash, family_id, user_id, issued_at, expires_at)
@@ -174,6 +179,13 @@ DECLARE
 BEGIN
     -- Against all who refer to the account: a session that is just beginning must be seen.
     SELECT * INTO account FROM users WHERE id = owner FOR UPDATE;
+    -- The same call comes again when its answer was lost: the deletion is its own, and told of already.
+    IF account.deleted_at = moment AND EXISTS (
+        SELECT FROM audit_log
+        WHERE subject = owner::text AND action = 'ACCOUNT_DELETED' AND correlation_id = correlation
+    ) THEN
+        RETURN jsonb_build_object('outcome', '{}'::jsonb);
+    END IF;
     obstacle := CASE
         WHEN account.password_hash IS DISTINCT FROM verified_hash OR account.deleted_at IS NOT NULL THEN 'CHANGED'
         WHEN EXISTS (SELECT FROM sessions WHERE user_id = owner AND status IN ('STARTING', 'IN_PROGRESS', 'STOPPING'))

@@ -19,6 +19,7 @@ CREATE TABLE IF NOT EXISTS invoices (
     currency               char(3) NOT NULL,
     paid_amount            numeric(14, 4) NOT NULL DEFAULT 0,
     refunded_amount        numeric(14, 4) NOT NULL DEFAULT 0,   -- the sum of its credit notes
+    credited_unpaid        numeric(14, 4) NOT NULL DEFAULT 0,   -- the part of that which nobody had paid
     energy_kwh             numeric(12, 4) NOT NULL DEFAULT 0,
     due_date               date NOT NULL,
     status                 text NOT NULL CHECK (status IN ('PENDING', 'PAID', 'OVERDUE', 'REFUNDED')),
@@ -32,9 +33,10 @@ CREATE TABLE IF NOT EXISTS invoices (
     CHECK (net + vat = amount),
     CHECK (CASE
         WHEN kind = 'CREDIT_NOTE' THEN corrects_invoice_id IS NOT NULL AND session_id IS NULL
-            AND amount < 0 AND paid_amount = amount AND refunded_amount = 0
+            AND amount < 0 AND paid_amount = amount AND refunded_amount = 0 AND credited_unpaid = 0
         ELSE corrects_invoice_id IS NULL AND (session_id IS NOT NULL) = (kind = 'SESSION')
-            AND paid_amount BETWEEN 0 AND amount AND refunded_amount BETWEEN 0 AND paid_amount
+            AND credited_unpaid BETWEEN 0 AND amount AND paid_amount BETWEEN 0 AND amount - credited_unpaid
+            AND refunded_amount BETWEEN credited_unpaid AND credited_unpaid + paid_amount
     END)
 );
 -- One invoice a session, one a month of a subscription. A credit note names neither: the invoice it corrects does.
@@ -88,7 +90,7 @@ $$;
 -- What is still to be paid.
 CREATE OR REPLACE FUNCTION invoice_due(invoice invoices) RETURNS numeric
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN invoice.amount - invoice.paid_amount;
+RETURN invoice.amount - invoice.credited_unpaid - invoice.paid_amount;
 
 -- An invoice as its owner sees it.
 CREATE OR REPLACE FUNCTION invoice_document(invoice invoices) RETURNS jsonb
@@ -228,15 +230,19 @@ BEGIN
     END IF;
     IF invoice.status = 'PAID' THEN
         RETURN emit('PAYMENT_COMPLETED', 1, 'billing-service', correlation, moment,
-            invoice_fields(invoice) || jsonb_build_object('method', invoice.method));
+            -- Less than the invoice says, when some of it was credited before.
+            invoice_fields(invoice) || jsonb_build_object(
+                'amount', coins(invoice.paid_amount, invoice.currency), 'method', invoice.method
+            ));
     END IF;
     RETURN NULL;
 END;
 $$;
 
--- Writes a credit note: `amount` of what was paid for an invoice is given back, and VAT in proportion, so that the
--- credit notes of the whole add up to the invoice's own VAT. Moves no money: the caller does. Raises when less was
--- paid and not yet given back. Gives {creditNoteId, number}.
+-- Writes a credit note: `amount` of an invoice is taken back, and VAT in proportion, so that the credit notes of the
+-- whole add up to the invoice's own VAT. It takes from what is due first: only what goes beyond that was paid, and is
+-- the caller's to give back, for this moves no money. Raises when less of the invoice is left. Gives {creditNoteId,
+-- number}.
 CREATE OR REPLACE FUNCTION issue_credit_note(
     corrected uuid, new_invoice uuid, amount numeric, why text, moment timestamptz, correlation uuid
 ) RETURNS jsonb
@@ -244,6 +250,7 @@ LANGUAGE plpgsql AS $$
 DECLARE
     back numeric := issue_credit_note.amount;
     original invoices;
+    unpaid numeric;
     vat_before numeric;
     vat_back numeric;
     issued invoices;
@@ -251,16 +258,26 @@ BEGIN
     SELECT * INTO original FROM invoices WHERE id = corrected FOR NO KEY UPDATE;
     IF NOT FOUND OR original.kind = 'CREDIT_NOTE' OR back IS NULL OR back <= 0
         OR back <> round(back, minor_digits(original.currency))
-        OR back > original.paid_amount - original.refunded_amount THEN
+        OR back > original.amount - original.refunded_amount THEN
         RAISE EXCEPTION 'of the invoice % one cannot give back %', corrected, back USING ERRCODE = 'check_violation';
     END IF;
+    unpaid := LEAST(back, invoice_due(original));
     SELECT -COALESCE(sum(vat), 0) INTO vat_before FROM invoices WHERE corrects_invoice_id = corrected;
     vat_back := round(original.vat * (original.refunded_amount + back) / original.amount,
         minor_digits(original.currency)) - vat_before;
 
     UPDATE invoices AS credited
     SET refunded_amount = credited.refunded_amount + back,
-        status = CASE WHEN credited.refunded_amount + back = credited.amount THEN 'REFUNDED' ELSE credited.status END
+        credited_unpaid = credited.credited_unpaid + unpaid,
+        status = CASE
+            WHEN credited.refunded_amount + back = credited.amount THEN 'REFUNDED'
+            WHEN invoice_due(credited) = unpaid THEN 'PAID'
+            ELSE credited.status
+        END,
+        paid_at = CASE
+            WHEN invoice_due(credited) = unpaid AND credited.paid_amount > 0 THEN COALESCE(credited.paid_at, moment)
+        END,
+        remind_on = CASE WHEN invoice_due(credited) > unpaid THEN credited.remind_on END
     WHERE id = corrected;
     WITH written AS (
         INSERT INTO invoices (id, number, kind, user_id, corrects_invoice_id, tariff_id, plan_id, amount, net, vat,

@@ -43,6 +43,7 @@ CREATE TABLE IF NOT EXISTS refunds (
     currency        char(3) NOT NULL,
     to_wallet       numeric(14, 4) NOT NULL CHECK (to_wallet >= 0),
     to_card         numeric(14, 4) NOT NULL CHECK (to_card >= 0),
+    from_due        numeric(14, 4) NOT NULL CHECK (from_due >= 0),   -- nobody had paid it: that part moves no money
     status          text NOT NULL CHECK (status IN ('PENDING', 'SUCCEEDED', 'TO_WALLET')),
     provider_ref    text,                    -- `re_…`
     failure_code    text,                    -- why the provider did not give the card's part back
@@ -55,7 +56,7 @@ CREATE TABLE IF NOT EXISTS refunds (
     looked_at       timestamptz NOT NULL,    -- when somebody last began to speak with the provider about it
     CONSTRAINT refunds_provider_ref_key UNIQUE (provider_ref),
     CONSTRAINT refunds_idempotency_key UNIQUE (operator_id, idempotency_key),
-    CHECK (to_wallet + to_card = amount),
+    CHECK (to_wallet + to_card + from_due = amount),
     CHECK (to_card = 0 OR payment_id IS NOT NULL),
     CHECK (status <> 'PENDING' OR to_card > 0),
     CHECK (status <> 'TO_WALLET' OR to_card = 0)
@@ -261,7 +262,7 @@ BEGIN
 END;
 $$;
 
--- Writes that a refund is done, with its event.
+-- Writes that a refund is done, with its event: of the money that went back.
 CREATE OR REPLACE FUNCTION emit_refunded(refund refunds, moment timestamptz) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -270,7 +271,7 @@ BEGIN
         'invoiceId', refund.invoice_id,
         'creditNoteId', refund.credit_note_id,
         'userId', refund.user_id,
-        'amount', coins(refund.amount, refund.currency),
+        'amount', coins(refund.to_wallet + refund.to_card, refund.currency),
         'toWallet', coins(refund.to_wallet, refund.currency),
         'toCard', coins(refund.to_card, refund.currency),
         'currency', refund.currency
@@ -278,8 +279,9 @@ BEGIN
 END;
 $$;
 
--- Begins a refund once a key of its operator: the credit note, and the wallet's part at once. What the card paid goes
--- back to the card first. `asked` is {invoiceId, amount (all that is left unless told), to ORIGIN or WALLET, reason}.
+-- Begins a refund once a key of its operator: the credit note, and the wallet's part at once. It takes from what is due
+-- first; what the card paid goes back to the card before the wallet gets any. `asked` is {invoiceId, amount (all that is
+-- left unless told), to ORIGIN or WALLET, reason}.
 CREATE OR REPLACE FUNCTION begin_refund(
     new_refund uuid, new_credit_note uuid, new_entry uuid, operator uuid, asked jsonb, hashed_key text,
     moment timestamptz, correlation uuid
@@ -292,6 +294,7 @@ DECLARE
     refund refunds;
     refundable numeric;
     total numeric;
+    unpaid numeric;
     cards_part numeric := 0;
     wallets_part numeric;
     obstacle text;
@@ -314,19 +317,23 @@ BEGIN
     IF NOT FOUND THEN
         RETURN jsonb_build_object('outcome', '{"result": "NO_INVOICE"}'::jsonb);
     END IF;
-    refundable := CASE WHEN invoice.kind = 'CREDIT_NOTE' THEN 0 ELSE invoice.paid_amount - invoice.refunded_amount END;
+    refundable := CASE WHEN invoice.kind = 'CREDIT_NOTE' THEN 0 ELSE invoice.amount - invoice.refunded_amount END;
     total := COALESCE((asked->>'amount')::numeric, refundable);
+    unpaid := LEAST(total, invoice_due(invoice));
     IF asked->>'to' = 'ORIGIN' THEN
         SELECT * INTO payment FROM payments WHERE invoice_id = invoice.id AND status = 'SUCCEEDED' AND from_card > 0;
-        cards_part := LEAST(total, COALESCE(payment.from_card, 0) - (
+        cards_part := LEAST(total - unpaid, COALESCE(payment.from_card, 0) - (
             SELECT COALESCE(sum(to_card), 0) FROM refunds WHERE invoice_id = invoice.id
         ));
     END IF;
-    wallets_part := total - cards_part;
+    wallets_part := total - unpaid - cards_part;
     obstacle := CASE
         WHEN refundable <= 0 THEN 'NOTHING_TO_REFUND'
         WHEN total > refundable THEN 'REFUND_TOO_LARGE'
         WHEN total <> round(total, minor_digits(invoice.currency)) THEN 'TOO_FINE'
+        -- It is going to pay what is due now.
+        WHEN EXISTS (SELECT FROM payments WHERE invoice_id = invoice.id AND status IN ('PENDING', 'REQUIRES_ACTION'))
+            THEN 'PAYMENT_PENDING'
         WHEN wallets_part > 0 AND account.wallet_currency <> invoice.currency THEN 'CURRENCY_MISMATCH'
         WHEN wallets_part > 0 AND account.deleted_at IS NOT NULL THEN 'ACCOUNT_DELETED'
     END;
@@ -343,14 +350,14 @@ BEGIN
             coins(total, invoice.currency) || ' ' || invoice.currency || ': ' || (asked->>'reason'), correlation);
     PERFORM issue_credit_note(invoice.id, new_credit_note, total, asked->>'reason', moment, correlation);
     INSERT INTO refunds (id, invoice_id, credit_note_id, user_id, payment_id, amount, currency, to_wallet, to_card,
-                         status, operator_id, idempotency_key, request, correlation_id, created_at, updated_at, looked_at)
+                         from_due, status, operator_id, idempotency_key, request, correlation_id, created_at, updated_at, looked_at)
     VALUES (new_refund, invoice.id, new_credit_note, account.id, CASE WHEN cards_part > 0 THEN payment.id END, total,
-            invoice.currency, wallets_part, cards_part, CASE WHEN cards_part > 0 THEN 'PENDING' ELSE 'SUCCEEDED' END,
+            invoice.currency, wallets_part, cards_part, unpaid, CASE WHEN cards_part > 0 THEN 'PENDING' ELSE 'SUCCEEDED' END,
             operator, hashed_key, asked, correlation, date_trunc('milliseconds', moment), moment,
             -- Nobody has spoken with the provider about it yet.
             '-infinity')
     RETURNING * INTO refund;
-    IF refund.status = 'SUCCEEDED' THEN
+    IF refund.status = 'SUCCEEDED' AND refund.amount > refund.from_due THEN
         event := emit_refunded(refund, moment);
     END IF;
     RETURN jsonb_build_object(
@@ -361,8 +368,8 @@ END;
 $$;
 
 -- Brings a refund to what the provider says of its card's part: SUCCEEDED, PENDING, or REFUSED for good, upon which the
--- wallet gets it. HELD is a refusal that leaves open where the money is (a dispute): the refund stays PENDING, with its
--- code, for people. The provider may take back a success: then the wallet gets it as well.
+-- wallet gets it. HELD is a refusal that leaves open where the money is (a dispute), and so is one of money that no
+-- wallet can take: the refund is PENDING, with its code, for people. The provider may take back a success as well.
 CREATE OR REPLACE FUNCTION settle_refund(
     settled uuid, provider_refund text, report text, code text, new_entry uuid, moment timestamptz
 ) RETURNS jsonb
@@ -375,9 +382,9 @@ DECLARE
 BEGIN
     SELECT * INTO account FROM users WHERE id = (SELECT user_id FROM refunds WHERE id = settled) FOR NO KEY UPDATE;
     SELECT * INTO refund FROM refunds WHERE id = settled FOR NO KEY UPDATE;
-    IF refund.to_card = 0 OR (refund.status = 'SUCCEEDED' AND report <> 'REFUSED') THEN
+    IF refund.to_card = 0 OR (refund.status = 'SUCCEEDED' AND report NOT IN ('REFUSED', 'HELD')) THEN
         RETURN jsonb_build_object('outcome', refund_document(refund));
-    ELSIF report = 'REFUSED' AND account.wallet_currency <> refund.currency THEN
+    ELSIF report = 'REFUSED' AND (account.wallet_currency <> refund.currency OR account.deleted_at IS NOT NULL) THEN
         final := 'HELD';
     END IF;
 
@@ -386,8 +393,9 @@ BEGIN
             settled || '/card', 'refund that the card did not take', moment);
     END IF;
     UPDATE refunds AS changed
-    SET status = CASE final WHEN 'SUCCEEDED' THEN 'SUCCEEDED' WHEN 'REFUSED' THEN 'TO_WALLET' ELSE changed.status END,
-        to_wallet = CASE WHEN final = 'REFUSED' THEN changed.amount ELSE changed.to_wallet END,
+    SET status = CASE final WHEN 'SUCCEEDED' THEN 'SUCCEEDED' WHEN 'REFUSED' THEN 'TO_WALLET' ELSE 'PENDING' END,
+        looked_at = GREATEST(changed.looked_at, moment),
+        to_wallet = changed.to_wallet + CASE WHEN final = 'REFUSED' THEN changed.to_card ELSE 0 END,
         to_card = CASE WHEN final = 'REFUSED' THEN 0 ELSE changed.to_card END,
         provider_ref = COALESCE(provider_refund, changed.provider_ref),
         failure_code = code, updated_at = GREATEST(changed.updated_at, moment)

@@ -225,19 +225,30 @@ impl Provider {
         self.call(Call { method: Method::POST, path, form: &form, key: Some(id.clone()) }).await
     }
 
-    /// A refund as it is now.
+    /// A refund as it is now; never refused.
     pub(crate) async fn card_refund(&self, refund: &RefundRef) -> Result<CardRefund, Trouble> {
-        self.get(format!("refunds/{refund}")).await
+        self.look_up(format!("refunds/{refund}")).await
     }
 
-    /// The one that was made of an intent's money for `refund`, if one was.
+    /// The one that was made of an intent's money for `refund`, if one was; never refused.
     pub(crate) async fn card_refund_for(
         &self,
         refund: RefundId,
         intent: &IntentRef,
     ) -> Result<Option<CardRefund>, Trouble> {
-        let list: List<CardRefund> = self.get(format!("refunds?payment_intent={intent}&limit=100")).await?;
+        let list: List<CardRefund> =
+            self.look_up(format!("refunds?payment_intent={intent}&limit=100")).await?;
         Ok(list.data.into_iter().find(|card_refund| card_refund.is_for(refund)))
+    }
+
+    /// What we are not shown may be there all the same: a key of another account sees none of our refunds.
+    async fn look_up<T: DeserializeOwned>(&self, path: String) -> Result<T, Trouble> {
+        self.get(path).await.map_err(|trouble| {
+            if let Trouble::Refused { code } = trouble {
+                error!(code, "the payment provider does not show what became of a refund");
+            }
+            Trouble::Unknown
+        })
     }
 
     async fn get<T: DeserializeOwned>(&self, path: String) -> Result<T, Trouble> {

@@ -16,10 +16,13 @@ use crate::provider::{CardRefund, CardRefundStatus, Trouble};
 use crate::store::{self, RefundAsked, RefundBeginning};
 use crate::tokens::{IntentRef, RefundRef};
 
-/// Refusals that say nothing of where the money is: the card may have got it back already, or our account at the
-/// provider lacks it for now. People decide.
-const UNDECIDED: [&str; 4] =
-    ["charge_already_refunded", "charge_disputed", "refund_disputed_payment", "balance_insufficient"];
+/// Refusals that say of the card that it never takes the money: the provider's, and ours of what has no smallest unit.
+/// Any other leaves open where the money is (the card may have got it back already), or is about us: a key, an account
+/// that lacks it for now, a request of ours. People decide, and meanwhile it is tried again.
+const FINAL: [&str; 2] = ["charge_not_refundable", NO_UNITS];
+const NO_UNITS: &str = "amount_not_refundable";
+/// Of a refund that failed later: the bank took the money itself, for the driver, who must not get it twice.
+const DISPUTED: &str = "charge_for_pending_refund_disputed";
 
 /// Arguments of `Mutation.refundInvoice`.
 #[derive(Debug, Deserialize)]
@@ -70,7 +73,7 @@ pub struct Refund {
     pub invoice_id: InvoiceId,
     /// The invoice that takes it back.
     pub credit_note_id: InvoiceId,
-    /// All of it.
+    /// All of it; what nobody had paid goes nowhere.
     pub amount: Money,
     /// What of it the wallet gets.
     pub to_wallet: Money,
@@ -139,9 +142,10 @@ impl RefundReport {
         }
     }
 
-    fn of(status: CardRefundStatus) -> Self {
-        match status {
+    fn of(card_refund: &CardRefund) -> Self {
+        match card_refund.status {
             CardRefundStatus::Succeeded => Self::Succeeded,
+            CardRefundStatus::Failed if card_refund.failure_code() == DISPUTED => Self::Held,
             CardRefundStatus::Failed | CardRefundStatus::Canceled => Self::Refused,
             CardRefundStatus::Underway => Self::Pending,
         }
@@ -183,7 +187,7 @@ fn refused(refusal: &RefundBeginning) -> Failure {
     match refusal {
         RefundBeginning::NoInvoice | RefundBeginning::Begun { .. } => Failure::NotFound("invoice"),
         RefundBeginning::NothingToRefund => {
-            Failure::conflict("NOTHING_TO_REFUND", "nothing was paid that is not given back")
+            Failure::conflict("NOTHING_TO_REFUND", "nothing of the invoice is left to take back")
         }
         RefundBeginning::RefundTooLarge => {
             Failure::conflict("REFUND_TOO_LARGE", "less than that is left to give back")
@@ -196,6 +200,9 @@ fn refused(refusal: &RefundBeginning) -> Failure {
         }
         RefundBeginning::AccountDeleted => {
             Failure::conflict("ACCOUNT_DELETED", "the account is deleted, nobody could spend from its wallet")
+        }
+        RefundBeginning::PaymentPending => {
+            Failure::conflict("PAYMENT_PENDING", "a payment of this invoice has begun and is not over yet")
         }
         RefundBeginning::KeyReused => {
             Failure::conflict("IDEMPOTENCY_KEY_REUSED", "this key was used for another refund")
@@ -216,8 +223,8 @@ impl Payments {
             (None, Some(intent)) => match self.made(&refund, intent).await {
                 Ok(card_refund) => card_refund,
                 Err(Trouble::Refused { code }) => {
-                    let is_undecided = UNDECIDED.contains(&code.as_str());
-                    let report = if is_undecided { RefundReport::Held } else { RefundReport::Refused };
+                    let is_final = FINAL.contains(&code.as_str());
+                    let report = if is_final { RefundReport::Refused } else { RefundReport::Held };
                     return self.settle_refund(&refund, None, report, Some(&code), now).await;
                 }
                 Err(Trouble::Unknown) => return Err(Trouble::Unknown.into()),
@@ -242,7 +249,7 @@ impl Payments {
             return Ok(card_refund);
         }
         let Some(units) = smallest_units(Money::new(refund.to_card, refund.currency)) else {
-            return Err(Trouble::Refused { code: "amount_not_refundable".to_owned() });
+            return Err(Trouble::Refused { code: NO_UNITS.to_owned() });
         };
         self.provider.create_refund(refund.id, intent, units).await
     }
@@ -253,8 +260,9 @@ impl Payments {
         card_refund: &CardRefund,
         now: Timestamp,
     ) -> Result<RefundRecord, Failure> {
-        let report = RefundReport::of(card_refund.status);
-        let code = (report == RefundReport::Refused).then(|| card_refund.failure_code());
+        let report = RefundReport::of(card_refund);
+        let is_failure = matches!(report, RefundReport::Refused | RefundReport::Held);
+        let code = is_failure.then(|| card_refund.failure_code());
         self.settle_refund(refund, Some(&card_refund.id), report, code.as_deref(), now).await
     }
 

@@ -147,6 +147,7 @@ pub(crate) enum RefundBeginning {
     TooFine,
     CurrencyMismatch,
     AccountDeleted,
+    PaymentPending,
     KeyReused,
 }
 

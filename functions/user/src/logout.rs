@@ -16,7 +16,7 @@ pub struct Logout {
 }
 
 /// Ends the login that a refresh token belongs to, spent or not, or all logins of its account. Whoever holds the token
-/// may; one that nobody knows has no login left to end.
+/// may; one that nobody knows, or that is revoked or expired, has no login left to end.
 pub async fn logout(database: &Database, caller: &Caller, arguments: Logout) -> Result<bool, Failure> {
     let Logout { refresh_token, everywhere } = arguments;
     let tokens = store::log_out(database, &refresh_token, everywhere.unwrap_or_default(), caller.at).await?;

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use futures::future::join_all;
 use serde_json::{Value, json};
-use shared::{Failure, UserId};
+use shared::{Failure, Timestamp, UserId};
 use support::{Account, PASSWORD, World, after, arguments, caller, noon, told};
 
 const NEW: &str = "battery staple correct";
@@ -21,8 +21,12 @@ impl World {
     }
 
     async fn logout(&self, token: &str, everywhere: Option<bool>) -> bool {
+        self.logout_at(token, everywhere, noon()).await
+    }
+
+    async fn logout_at(&self, token: &str, everywhere: Option<bool>, at: Timestamp) -> bool {
         let request = arguments(json!({ "refreshToken": token, "everywhere": everywhere }));
-        user::logout(&self.database, &caller(None, noon()), request).await.unwrap()
+        user::logout(&self.database, &caller(None, at), request).await.unwrap()
     }
 
     /// Three logins of one account.
@@ -123,9 +127,32 @@ async fn logging_out_ends_one_login_or_all_and_twice_is_no_error() {
     assert!(world.logout(&second.refresh_token, None).await);
     assert_eq!(world.live(first.id, noon()).await, 1);
 
-    assert!(world.logout(&second.refresh_token, Some(true)).await);
+    assert!(world.logout(&third.refresh_token, Some(true)).await);
     assert!(!is_live(&third).await);
     assert!(is_live(&stranger).await);
+}
+
+#[tokio::test]
+async fn a_token_that_is_good_for_nothing_ends_nothing() {
+    let world = World::new().await;
+    let [first, second, third] = world.three_logins().await;
+    assert!(world.logout(&first.refresh_token, None).await);
+    for everywhere in [None, Some(true)] {
+        assert!(world.logout(&first.refresh_token, everywhere).await);
+        assert_eq!(world.live(first.id, noon()).await, 2);
+    }
+
+    // Whoever comes with a token of a month ago ends no login of today.
+    world
+        .run(&format!(
+            "UPDATE refresh_tokens SET expires_at = '{}' WHERE family_id = (
+        SELECT family_id FROM refresh_tokens WHERE revoked_at IS NULL ORDER BY family_id LIMIT 1)",
+            after(60.0)
+        ))
+        .await;
+    assert!(world.logout_at(&second.refresh_token, Some(true), after(60.0)).await);
+    assert_eq!(world.live(first.id, after(60.0)).await, 1);
+    assert!(world.refresh(&third.refresh_token, after(61.0)).await.is_ok());
 }
 
 #[tokio::test]

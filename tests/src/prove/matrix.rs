@@ -90,11 +90,11 @@ impl Matrix<'_> {
         Ok(Proof {
             name: "matrix",
             figure: format!(
-                "{} operations × {} callers = {calls} calls ({} ways to ask), each with its outcome: no object of \
+                "{} operations, asked for in {} ways by {} callers = {calls} calls, each with its outcome: no object of \
                  another's seen or changed",
                 declared.len(),
-                Who::ALL.len(),
                 rows().count(),
+                Who::ALL.len(),
             ),
         })
     }

@@ -100,7 +100,7 @@ pub(super) async fn run(size: Size, place: &Place, seed: u64) -> Result<Proof> {
 
 async fn prove(size: Size, own: &OwnStack, dice: &Arc<Dice>) -> Result<Proof> {
     let (stack, faults) = (&own.stack, own.faults()?);
-    let wanted = size.of(1_000, 10_000_usize);
+    let wanted = size.of(600, 10_000_usize);
     let arrivals = listen(stack).await?;
     let database = Database::of(stack).await?;
     database.script(WRITE).await?;

@@ -1,4 +1,4 @@
-//! `Query.invoicePage`. Reads invoices and the secret that signs links.
+//! `Query.invoicePage`. Reads invoices and the secret that signs links, writes the audit log.
 use billing::{InvoiceLinks, invoice_page_link};
 
 #[tokio::main(flavor = "current_thread")]

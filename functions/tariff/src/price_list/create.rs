@@ -7,8 +7,10 @@ use crate::input::{Minutes, Moment, Name, UnitPrice, VatRate};
 use crate::price::{Band, LocalTime, Tariff, TimeZone, Weekday};
 use crate::store;
 
-/// A band an hour of every day.
-const MOST_BANDS: usize = 168;
+/// Each price, the 47 of the bands and the one beside them, may cost a line for energy and one for time; with the start
+/// fee, the idle time and the minimum these are 2 * 48 + 3 = 99 lines, and an invoice has at most 100. And a page of
+/// tariffs, 101 rows with the one ahead, stays below the 1 MiB of a Data API answer.
+const MOST_BANDS: usize = 47;
 
 /// Arguments of `Mutation.createTariff`.
 #[derive(Debug, Deserialize)]
@@ -90,7 +92,7 @@ impl Input {
         }
         let bands = self.bands.as_deref().unwrap_or_default();
         if bands.len() > MOST_BANDS {
-            return Err(Failure::invalid("input.bands", format!("must be at most {MOST_BANDS}")));
+            return Err(Failure::invalid("input.bands", format!("must be at most {MOST_BANDS} bands")));
         }
         if !bands.is_empty() && self.time_zone.is_none() {
             return Err(Failure::invalid("input.timeZone", "is needed for bands"));
@@ -138,8 +140,10 @@ impl BandInput {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
     use serde_json::{Value, json};
+    use shared::EnergyKwh;
 
     use super::*;
+    use crate::price::{Basis, Reading, Usage, price};
 
     fn now() -> Timestamp {
         "2026-11-21T12:00:00Z".parse().unwrap()
@@ -164,6 +168,30 @@ mod tests {
     }
 
     #[test]
+    fn a_session_over_all_bands_fits_on_an_invoice() {
+        let days = ["MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY"];
+        let time = |half_hours: usize| format!("{:02}:{:02}", half_hours / 2, half_hours % 2 * 30);
+        let bands = (0..MOST_BANDS).map(|n| {
+            json!({ "days": days, "from": time(n), "to": time(n + 1), "perKWh": format!("0.1{n:02}"),
+                    "perMinute": format!("0.2{n:02}") })
+        });
+        let tariff = tariff(&json!({
+            "timeZone": "UTC", "bands": bands.collect::<Vec<_>>(), "perKWh": "0.49", "perMinute": "0.05",
+            "startFee": "0.35", "idlePerMinute": "0.1", "minimum": "9999",
+        }));
+        // A day of charging, and an hour of none.
+        let energy = EnergyKwh(24.into());
+        let usage = Usage {
+            started_at: "2026-11-22T00:00:00Z".parse().unwrap(),
+            ended_at: "2026-11-23T01:00:00Z".parse().unwrap(),
+            energy,
+            readings: vec![Reading { at: "2026-11-23T00:00:00Z".parse().unwrap(), energy }],
+        };
+        let price = price(&Basis::Tariff(&tariff.unwrap()), &usage).unwrap();
+        assert_eq!(price.lines.len(), 99);
+    }
+
+    #[test]
     fn what_does_not_fit_is_named() {
         let band = json!({ "days": ["MONDAY"], "from": "22:00", "to": "06:00", "perKWh": "0.29" });
         let with = |key: &str, value: Value| {
@@ -184,7 +212,7 @@ mod tests {
             ("input.timeZone", json!({ "timeZone": "Berlin" })),
             ("input.timeZone", json!({ "bands": [band] })),
             ("input.idleGraceMinutes", json!({ "idleGraceMinutes": -1 })),
-            ("input.bands", json!({ "timeZone": "UTC", "bands": vec![band.clone(); 169] })),
+            ("input.bands", json!({ "timeZone": "UTC", "bands": vec![band.clone(); 48] })),
             ("input.bands[0].days", with("days", json!([]))),
             ("input.bands[0].days", with("days", json!(["MONDAY", "MONDAY"]))),
             ("input.bands[0].days[0]", with("days", json!(["MON"]))),
@@ -195,5 +223,8 @@ mod tests {
             assert!(failure.starts_with(&format!("{field}: ")), "{changes}: {failure}");
         }
         assert!(tariff(&with("to", json!("22:00"))).is_ok());
+        let too_many = tariff(&json!({ "timeZone": "UTC", "bands": vec![band.clone(); 48] })).unwrap_err();
+        assert_eq!(too_many, "input.bands: must be at most 47 bands");
+        assert!(tariff(&json!({ "timeZone": "UTC", "bands": vec![band; 47] })).is_ok());
     }
 }

@@ -20,7 +20,8 @@ pub(crate) struct Opening<'a> {
     pub(crate) correlation_id: CorrelationId,
 }
 
-/// Writes it whole, or refuses an e-mail address that has an account.
+/// Writes it whole, or refuses an e-mail address that has an account. Sent again because its answer was lost, it is
+/// refused by what itself wrote: then the account is there, and its event in the outbox.
 pub(crate) async fn open_account(outbox: &Outbox, opening: Opening<'_>) -> Result<(), Failure> {
     let Opening { account, password_hash, id_tag, refresh_token, correlation_id } = opening;
     let open = Statement::new(
@@ -59,7 +60,14 @@ pub(crate) async fn open_account(outbox: &Outbox, opening: Opening<'_>) -> Resul
         .bind("family", Uuid::now_v7())
         .bind("expires_at", RefreshToken::expiry(account.created_at))
         .bind("correlation_id", correlation_id);
-    outbox.write::<IgnoredAny>(open).await.map(drop).map_err(unless_taken)
+    match outbox.write::<IgnoredAny>(open).await {
+        Ok(_) => Ok(()),
+        Err(error) if error.violates("users_pkey") || error.violates("users_email_key") => {
+            let own = self::account(outbox.database(), account.id).await?;
+            own.map(drop).ok_or_else(|| unless_taken(error))
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// An account and what its password is held against.

@@ -9,7 +9,8 @@ use crate::account::Account;
 use crate::refresh_token::{RefreshToken, Seed};
 
 /// Keeps the first refresh token of a new family, and forgets the account's expired ones. False when the password is
-/// no longer the verified one, or the account is gone: the row's lock waits for whoever changes that just now.
+/// no longer the verified one, or the account is gone: the row's lock waits for whoever changes that just now. Sent
+/// again because its answer was lost, it finds its own token kept.
 pub(crate) async fn begin_login(
     database: &Database,
     user: UserId,
@@ -28,6 +29,8 @@ pub(crate) async fn begin_login(
          INSERT INTO refresh_tokens (token_hash, family_id, user_id, issued_at, expires_at)
          SELECT decode(:token::text, 'hex'), :family::uuid, id, :now::timestamptz, :expires_at::timestamptz
          FROM account
+         ON CONFLICT (token_hash) DO UPDATE SET user_id = excluded.user_id
+             WHERE refresh_tokens.user_id = excluded.user_id
          RETURNING to_jsonb(true)",
     );
     let begin = begin

@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex};
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_rdsdata::config::{Credentials, SharedCredentialsProvider};
+use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, Uri};
 use axum::{Json, Router};
 use chrono::TimeDelta;
 use scratch::{CLUSTER, DataApi, Postgres, Redis, SECRET};
@@ -92,12 +93,21 @@ pub(crate) fn config(endpoint: &str) -> SdkConfig {
 
 impl World {
     pub(crate) async fn new() -> Self {
+        Self::before(async |door| door).await
+    }
+
+    /// Each statement is run twice, since the first answer is lost.
+    pub(crate) async fn with_lost_answers() -> Self {
+        Self::before(twice).await
+    }
+
+    async fn before(entrance: impl AsyncFnOnce(String) -> String) -> Self {
         let scripts = migrate::MIGRATIONS.iter().map(|migration| migration.sql);
         let postgres = Postgres::with_schema(scripts, env!("CARGO_TARGET_TMPDIR")).await;
         let (door, redis) = (DataApi::open(&postgres).await, Redis::start().await);
         let published = Published::default();
         let aws = config(&aws(Arc::clone(&published)).await);
-        let data = aws_sdk_rdsdata::Client::new(&config(&door.url));
+        let data = aws_sdk_rdsdata::Client::new(&config(&entrance(door.url.clone()).await));
         let database = Database::new(data, CLUSTER, SECRET, "postgres");
         let parties = Parties { issuer: "ev".into(), audience: "ev-app".into() };
         Self {
@@ -210,6 +220,21 @@ fn account(tokens: &Value) -> Account {
     }
 }
 
+/// A way to `door` on which every request goes twice, and the first answer gets lost.
+async fn twice(door: String) -> String {
+    let http = reqwest::Client::new();
+    let answer = move |uri: Uri, mut headers: HeaderMap, body: Bytes| async move {
+        headers.remove("host");
+        let request = http.post(format!("{door}{uri}")).headers(headers).body(body);
+        request.try_clone().unwrap().send().await.unwrap().bytes().await.unwrap();
+        let answer = request.send().await.unwrap();
+        let (status, mut headers) = (answer.status(), answer.headers().clone());
+        headers.remove("transfer-encoding");
+        (status, headers, answer.bytes().await.unwrap())
+    };
+    serve(Router::new().fallback(answer)).await
+}
+
 /// Secrets Manager with a signing key, and EventBridge.
 async fn aws(published: Published) -> String {
     let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
@@ -231,7 +256,10 @@ async fn aws(published: Published) -> String {
             other => panic!("nobody should ask for {other}"),
         })
     };
-    let router = Router::new().fallback(answer).with_state(known);
+    serve(Router::new().fallback(answer).with_state(known)).await
+}
+
+async fn serve(router: Router) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, router).await });

@@ -14,7 +14,7 @@ pub(super) const ROWS: &[Row] = &[
     ),
     Row::new("Mutation.registerCharger", OPERATORS, |scene| {
         json!({ "input": {
-            "stationId": scene.stage.station, "chargePointId": Uuid::new_v4(), "password": "sixteen letters!",
+            "stationId": scene.stage.station, "chargePointId": Uuid::new_v4(), "password": "sixteen-letters!!",
             "connectors": [{ "number": 1, "type": "CCS (Type 2)", "powerKW": 50.0 }],
         } })
     }),
