@@ -145,7 +145,7 @@ $(STAMPS)/clients: tests/clients/package-lock.json | $(STAMPS)/node
 clean: ## Removes the stack's data and what was made from sources, but not the installed tools
 	@mkdir -p $(HOME_HERE)/data; flock --nonblock $(HOME_HERE)/data/lock true || \
 	    { echo 'The stack is up: stop it with Ctrl-C first.' >&2; exit 1; }
-	rm -rf $(HOME_HERE)/data $(HOME_HERE)/test target .aws-sam
+	rm -rf $(HOME_HERE)/data $(HOME_HERE)/test $(HOME_HERE)/proofs target .aws-sam
 
 .PHONY: clean-all
 clean-all: clean ## Removes the installed tools, too (the MongoDB stand-in takes minutes to build again)

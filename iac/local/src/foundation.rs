@@ -33,7 +33,7 @@ pub(crate) const DATABASE: &str = "ev";
 pub(crate) const DATABASE_USER: &str = "ev";
 
 /// Signs what the payment provider's stand-in reports.
-pub(crate) const WEBHOOK_SECRET: &str = "whsec_local";
+pub(crate) const WEBHOOK_SECRET: &str = "whsec_of_this_machine_only";
 
 const DATABASE_SECRET: &str = "ev/database";
 const MONGO_SECRET: &str = "ev/mongo";
