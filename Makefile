@@ -59,6 +59,7 @@ test: tools test-template test-foundation test-rust ## All tests: templates, fou
 test-template: tools
 	@$(STEP) "cfn-lint template.yaml" $(DEPLOY)/bin/cfn-lint template.yaml
 	@$(STEP) "sam validate --lint" $(DEPLOY)/bin/sam validate --lint --template template.yaml --region $(CHECK_REGION)
+	@$(STEP) "expand template.yaml as a deployment does" $(DEPLOY)/bin/python iac/expand.py template.yaml
 
 .PHONY: test-foundation
 test-foundation: tools
