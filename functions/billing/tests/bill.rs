@@ -49,7 +49,7 @@ async fn a_session_is_paid_from_the_wallet_or_is_owed() {
     assert_eq!(completed.len(), 1);
     assert_eq!(completed[0]["sessionId"], json!(paid));
     assert_eq!([&completed[0]["amount"], &completed[0]["method"]], ["11.33", "WALLET"]);
-    assert_eq!(completed[0]["number"], "2026-000001");
+    assert_eq!(completed[0]["number"], "2026-A-000001");
     let generated = world.events("INVOICE_GENERATED").await;
     assert_eq!(generated.len(), 1);
     assert_eq!(generated[0]["sessionId"], json!(owed));

@@ -58,7 +58,7 @@ async fn no_more_is_credited_than_was_invoiced() {
         assert!(world.refuses(&give_back(&invoice, amount)).await, "{amount}");
     }
     let note = world.one(&give_back(&invoice, "11.90")).await;
-    assert_eq!(note["number"], "CN-2026-000001");
+    assert_eq!(note["number"], "CN-2026-A-000001");
     assert!(world.refuses(&give_back(&invoice, "0.01")).await);
     assert_eq!(
         world.one(&format!("SELECT status FROM invoices WHERE id = '{}'", id(&invoice))).await,
@@ -125,7 +125,7 @@ async fn two_who_give_back_at_once_do_not_give_back_twice() {
     assert_eq!(world.one("SELECT max(refunded_amount)::text FROM invoices").await, "9.0000");
     let numbers =
         world.one("SELECT jsonb_agg(number ORDER BY number) FROM invoices WHERE kind = 'CREDIT_NOTE'").await;
-    assert_eq!(numbers, serde_json::json!(["CN-2026-000001", "CN-2026-000002", "CN-2026-000003"]));
+    assert_eq!(numbers, serde_json::json!(["CN-2026-A-000001", "CN-2026-A-000002", "CN-2026-A-000003"]));
 }
 
 #[tokio::test]

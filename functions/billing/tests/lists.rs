@@ -30,7 +30,7 @@ async fn an_invoice_tells_all_of_itself() {
     assert_eq!(
         shown,
         json!({
-            "id": null, "number": "2026-000001", "kind": "SESSION", "sessionId": session, "subscriptionId": null,
+            "id": null, "number": "2026-A-000001", "kind": "SESSION", "sessionId": session, "subscriptionId": null,
             "correctsInvoiceId": null, "amount": eur("11.33"), "net": eur("9.52"), "vat": eur("1.81"),
             "vatRate": "0.19",
             "lines": [
@@ -59,7 +59,7 @@ async fn an_invoice_is_its_owners_and_the_operators() {
     let issued = world.issue(driver, "11.90", "EUR", "2026-03-01").await;
     let asked = json!({ "id": issued["invoiceId"] });
     let mine = invoice(&world.database, &world.caller(driver), read(asked.clone())).await.unwrap();
-    assert_eq!((mine.kind, mine.number.as_str()), (InvoiceKind::Subscription, "2026-000001"));
+    assert_eq!((mine.kind, mine.number.as_str()), (InvoiceKind::Subscription, "2026-A-000001"));
     assert_eq!(invoice(&world.database, &world.operator, read(asked.clone())).await.unwrap(), mine);
     let foreign = invoice(&world.database, &world.caller(other), read(asked.clone())).await;
     assert!(matches!(foreign, Err(Failure::NotFound("invoice"))));
@@ -70,8 +70,8 @@ async fn an_invoice_is_its_owners_and_the_operators() {
     assert_eq!(numbers(&world, &world.caller(other), json!({})).await, Vec::<String>::new());
     let foreign = list(&world, &world.caller(other), json!({ "userId": driver })).await;
     assert!(matches!(foreign, Err(Failure::Forbidden(_))));
-    assert_eq!(numbers(&world, &world.caller(driver), json!({ "userId": driver })).await, ["2026-000001"]);
-    assert_eq!(numbers(&world, &world.operator, json!({ "userId": driver })).await, ["2026-000001"]);
+    assert_eq!(numbers(&world, &world.caller(driver), json!({ "userId": driver })).await, ["2026-A-000001"]);
+    assert_eq!(numbers(&world, &world.operator, json!({ "userId": driver })).await, ["2026-A-000001"]);
     assert_eq!(numbers(&world, &world.operator, json!({})).await, Vec::<String>::new());
 }
 
@@ -86,7 +86,7 @@ async fn a_list_is_read_in_pages_newest_first_and_narrowed_by_time_and_status() 
             world.issue(driver, "5.00", "EUR", "2026-03-01").await;
         }
     }
-    world.run("UPDATE invoices SET status = 'OVERDUE' WHERE number = '2026-000005'").await;
+    world.run("UPDATE invoices SET status = 'OVERDUE' WHERE number = '2026-A-000005'").await;
     let owner = world.caller(driver);
     for first in [1, 2, 4, 9, 100] {
         let (mut seen, mut after) = (Vec::new(), Value::Null);
@@ -106,10 +106,10 @@ async fn a_list_is_read_in_pages_newest_first_and_narrowed_by_time_and_status() 
         numbers(&world, &owner, json!({ "from": "2026-02-22T00:00:00Z", "to": "2026-02-23T23:59:59.999Z" }))
             .await;
     day.sort();
-    assert_eq!(day, ["2026-000004", "2026-000005", "2026-000006"]);
+    assert_eq!(day, ["2026-A-000004", "2026-A-000005", "2026-A-000006"]);
     assert_eq!(numbers(&world, &owner, json!({ "from": "2026-02-23T00:00:00Z" })).await.len(), 3);
     assert_eq!(numbers(&world, &owner, json!({ "to": "2026-02-23T01:00:00+01:00" })).await.len(), 6);
-    assert_eq!(numbers(&world, &owner, json!({ "status": "OVERDUE" })).await, ["2026-000005"]);
+    assert_eq!(numbers(&world, &owner, json!({ "status": "OVERDUE" })).await, ["2026-A-000005"]);
     assert_eq!(numbers(&world, &owner, json!({ "status": "PENDING" })).await.len(), 8);
     let bad = list(&world, &owner, json!({ "after": "bm9uc2Vuc2U" })).await;
     assert!(matches!(bad, Err(Failure::Invalid { .. })));

@@ -1,4 +1,4 @@
-//! Invoices are numbered without gaps within a year, whatever fails and whoever comes at the same time.
+//! Invoices are numbered without gaps within a year and series, whatever fails and whoever comes at the same time.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod support;
@@ -13,12 +13,19 @@ async fn numbers(world: &World) -> Vec<String> {
     rows.iter().map(|row| row["number"].as_str().unwrap().to_owned()).collect()
 }
 
+/// The first `count` numbers of one.
+fn series(letter: char, count: u32) -> Vec<String> {
+    (1..=count).map(|number| format!("2026-{letter}-{number:06}")).collect()
+}
+
 #[tokio::test]
 async fn concurrent_and_failing_bills_leave_no_gap() {
     let world = World::new().await;
     let mut events = Vec::new();
-    for number in 0..40 {
-        let driver = world.driver(if number % 2 == 0 { "0" } else { "100.00" }).await;
+    // Two series, which do not touch each other.
+    for number in 0..40_u8 {
+        let balance = if number % 4 < 2 { "0" } else { "100.00" };
+        let driver = world.driver_of_series(number % 2 * 15, balance).await;
         events.push(world.ended(world.session(driver, Session::default()).await).await);
     }
     // Every fourth fails after its number was taken, while it tells of itself.
@@ -39,14 +46,12 @@ async fn concurrent_and_failing_bills_leave_no_gap() {
     let results = join_all(events.iter().map(|event| world.biller.bill(event, world.now))).await;
     assert_eq!(results.iter().filter(|result| result.is_err()).count(), 10);
     assert!(results.iter().flat_map(|result| result.as_ref().err()).all(shared::Failure::retryable));
-    let expected: Vec<_> = (1..=30).map(|number| format!("2026-{number:06}")).collect();
-    assert_eq!(numbers(&world).await, expected);
+    assert_eq!(numbers(&world).await, [series('A', 15), series('P', 15)].concat());
 
     world.run("DROP TRIGGER doom ON outbox").await;
     let results = join_all(events.iter().map(|event| world.biller.bill(event, world.now))).await;
     assert!(results.iter().all(Result::is_ok), "{results:?}");
-    let expected: Vec<_> = (1..=40).map(|number| format!("2026-{number:06}")).collect();
-    assert_eq!(numbers(&world).await, expected);
+    assert_eq!(numbers(&world).await, [series('A', 20), series('P', 20)].concat());
     assert_eq!(world.events("PAYMENT_COMPLETED").await.len(), 20);
     assert_eq!(world.events("INVOICE_GENERATED").await.len(), 20);
     world.assert_wallets_add_up().await;
@@ -57,10 +62,10 @@ async fn the_year_is_that_of_utc_and_numbers_may_outgrow_six_digits() {
     let mut world = World::new().await;
     let driver = world.driver("0").await;
     for (now, number) in [
-        ("2026-12-31T23:59:59.999Z", "2026-000001"),
-        ("2027-01-01T00:00:00Z", "2027-000001"),
+        ("2026-12-31T23:59:59.999Z", "2026-A-000001"),
+        ("2027-01-01T00:00:00Z", "2027-A-000001"),
         // The clock on a wall in Berlin shows the new year already.
-        ("2026-12-31T23:30:00Z", "2026-000002"),
+        ("2026-12-31T23:30:00Z", "2026-A-000002"),
     ] {
         world.now = at(now);
         world.bill(world.session(driver, Session::default()).await).await.unwrap();
@@ -69,7 +74,7 @@ async fn the_year_is_that_of_utc_and_numbers_may_outgrow_six_digits() {
     world.run("UPDATE number_series SET last = 999999 WHERE year = 2027").await;
     world.now = at("2027-06-01T00:00:00Z");
     world.bill(world.session(driver, Session::default()).await).await.unwrap();
-    assert!(numbers(&world).await.contains(&"2027-1000000".to_owned()));
+    assert!(numbers(&world).await.contains(&"2027-A-1000000".to_owned()));
 }
 
 #[tokio::test]

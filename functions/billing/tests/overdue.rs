@@ -48,12 +48,12 @@ async fn it_is_overdue_the_day_after_and_told_of_three_times() {
     assert_eq!(
         told,
         [
-            reminder("2026-000001", 1, "11.90"),
-            reminder("2026-000001", 2, "11.90"),
-            reminder("2026-000001", 3, "11.90"),
-            reminder("2026-000002", 1, "5.00"),
-            reminder("2026-000002", 2, "5.00"),
-            reminder("2026-000002", 3, "5.00"),
+            reminder("2026-A-000001", 1, "11.90"),
+            reminder("2026-A-000001", 2, "11.90"),
+            reminder("2026-A-000001", 3, "11.90"),
+            reminder("2026-A-000002", 1, "5.00"),
+            reminder("2026-A-000002", 2, "5.00"),
+            reminder("2026-A-000002", 3, "5.00"),
         ]
     );
 }
@@ -96,7 +96,7 @@ async fn nobody_is_reminded_of_what_was_credited() {
     assert_eq!(run(&world, "2026-03-02").await, 1);
     world.run(&credit(&late, "10")).await;
     assert_eq!(run(&world, "2026-03-09").await, 0);
-    assert_eq!(told(&world).await, [(json!("2026-000002"), json!(1), json!("10.00"))]);
+    assert_eq!(told(&world).await, [(json!("2026-A-000002"), json!(1), json!("10.00"))]);
     let statuses =
         world.one("SELECT string_agg(DISTINCT status, ' ') FROM invoices WHERE kind <> 'CREDIT_NOTE'");
     assert_eq!(statuses.await, "REFUNDED");
@@ -111,7 +111,7 @@ async fn runs_at_the_same_time_remind_of_each_once_and_a_held_one_waits() {
     }
     let now = at("2026-03-02T00:05:00Z");
     let payer = world.connect().await;
-    payer.batch_execute("BEGIN; SELECT FROM invoices WHERE number = '2026-000007' FOR UPDATE").await.unwrap();
+    payer.batch_execute("BEGIN; SELECT FROM invoices WHERE number = '2026-A-000007' FOR UPDATE").await.unwrap();
     let runs = [(); 3].map(|()| mark_overdue(&world.outbox, now));
     let reports = futures::future::join_all(runs).await;
     let reminded: i64 = reports.iter().map(|report| report.as_ref().unwrap().reminded).sum();

@@ -185,7 +185,7 @@ async fn a_page_says_what_an_invoice_must_and_runs_nothing() {
     let answer = counter.visit(&link, world.now).await;
     let page = answer.body();
     for text in [
-        "<h1>Invoice 2026-000001</h1>",
+        "<h1>Invoice 2026-A-000001</h1>",
         "Charge &amp; Co",
         "10115 Berlin",
         "VAT ID DE000000000",
@@ -219,12 +219,12 @@ async fn a_page_says_what_an_invoice_must_and_runs_nothing() {
         .await;
     let page = counter.visit(&link, world.now).await.into_body();
     assert!(page.contains("<dt>Customer</dt><dd>deleted account</dd>") && !page.contains("E-mail"), "{page}");
-    assert!(page.contains("<dd>5.00 EUR, credit note CN-2026-000001</dd>"), "{page}");
+    assert!(page.contains("<dd>5.00 EUR, credit note CN-2026-A-000001</dd>"), "{page}");
     let note = world.one("SELECT id FROM invoices WHERE kind = 'CREDIT_NOTE'").await;
     let link = counter.link(&world.operator, &note).await.unwrap();
     let page = counter.visit(&link, world.now).await.into_body();
-    assert!(page.contains("<h1>Credit note CN-2026-000001</h1>"), "{page}");
-    assert!(page.contains("corrects invoice 2026-000001: the total below is credited to you."), "{page}");
+    assert!(page.contains("<h1>Credit note CN-2026-A-000001</h1>"), "{page}");
+    assert!(page.contains("corrects invoice 2026-A-000001: the total below is credited to you."), "{page}");
     assert!(page.contains("Total</th><td>-5.00 EUR</td>") && !page.contains("secret reason"), "{page}");
 }
 
@@ -256,6 +256,6 @@ async fn what_was_credited_before_anybody_paid_is_not_said_to_be_paid() {
     let link = counter.link(&world.caller(driver), &invoice).await.unwrap();
     let page = counter.visit(&link, world.now).await.into_body();
     assert!(page.contains("<dt>Status</dt><dd>Taken back, nothing to pay</dd>"), "{page}");
-    assert!(page.contains("<dt>Credited</dt><dd>11.90 EUR, credit note CN-2026-000001</dd>"), "{page}");
+    assert!(page.contains("<dt>Credited</dt><dd>11.90 EUR, credit note CN-2026-A-000001</dd>"), "{page}");
     assert!(!page.contains("<dt>Paid</dt>") && !page.contains("<dt>Due</dt>"), "{page}");
 }

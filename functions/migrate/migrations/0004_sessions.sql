@@ -47,7 +47,7 @@ BEGIN
         month := date_trunc('month', from_moment AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' + make_interval(months => ahead);
         partition_name := 'sessions_' || to_char(month AT TIME ZONE 'UTC', 'YYYY_MM');
         IF to_regclass(partition_name) IS NULL THEN
-            EXECUTE format('CREATE TABLE %I PARTITION OF sessions FOR VALUES FROM (%L) TO (%L)', partition_name,
+            EXECUTE format('CREATE TABLE %I PARTITION OF sessions FOR VALUES FROM (%L) TO (%L) WITH (fillfactor = 70)', partition_name,
                 uuid_v7_floor(month), uuid_v7_floor(month + interval '1 month'));
             made := made + 1;
         END IF;
@@ -155,7 +155,7 @@ BEGIN
             'endedAt', rfc3339(session.end_time),
             'durationMinutes', round(extract(epoch FROM session.end_time - session.start_time) / 60),
             'incomplete', session_is_incomplete(session.id),
-            'corrected', session.energy_corrected OR session.reason = 'OPERATOR'
+            'corrected', session.energy_corrected OR session.reason IS NOT DISTINCT FROM 'OPERATOR'
         ));
 END;
 $$;

@@ -67,11 +67,15 @@ CREATE TABLE IF NOT EXISTS number_series (
     PRIMARY KEY (series, year)
 );
 
--- The next number of a series in the year of `moment`, in UTC. Whoever takes one keeps the series locked until the end
--- of the transaction, and gives the number back by rolling back: so there are no gaps, and it is taken last.
-CREATE OR REPLACE FUNCTION next_number(in_series text, prefix text, moment timestamptz) RETURNS text
+-- The next number of one of a kind's sixteen series, A to P, in the year of `moment`, in UTC: always the same one of a
+-- customer's. Whoever takes one keeps the series locked until the end of the transaction, and gives the number back by
+-- rolling back: so no series has gaps, and the number is taken last. There are several, as Article 226 (2) of the VAT
+-- directive allows, because the bills of a single one would wait for each other's commits.
+CREATE OR REPLACE FUNCTION next_number(kind text, prefix text, customer uuid, moment timestamptz) RETURNS text
 LANGUAGE plpgsql AS $$
 DECLARE
+    letter text := chr(ascii('A') + get_byte(uuid_send(customer), 15) % 16);
+    in_series text := kind || '-' || letter;
     of_year integer := extract(year FROM moment AT TIME ZONE 'UTC');
     taken text;
 BEGIN
@@ -83,7 +87,7 @@ BEGIN
         ON CONFLICT (series, year) DO UPDATE SET last = present.last + 1
         RETURNING present.last::text INTO taken;
     END IF;
-    RETURN prefix || of_year || '-' || lpad(taken, GREATEST(6, length(taken)), '0');
+    RETURN prefix || of_year || '-' || letter || '-' || lpad(taken, GREATEST(6, length(taken)), '0');
 END;
 $$;
 
@@ -172,7 +176,7 @@ BEGIN
         INSERT INTO invoices (id, number, kind, user_id, session_id, subscription_id, subscription_period_id,
                               tariff_id, plan_id, amount, net, vat, vat_rate, currency, paid_amount, energy_kwh,
                               due_date, status, method, paid_at, remind_on, created_at)
-        VALUES ((invoice->>'id')::uuid, next_number('INVOICE', '', moment), invoice->>'kind', account.id,
+        VALUES ((invoice->>'id')::uuid, next_number('INVOICE', '', account.id, moment), invoice->>'kind', account.id,
                 (invoice->>'sessionId')::uuid, (invoice->>'subscriptionId')::uuid,
                 (invoice->>'subscriptionPeriodId')::uuid, (invoice->>'tariffId')::uuid, (invoice->>'planId')::uuid,
                 gross, (invoice->>'net')::numeric, (invoice->>'vat')::numeric, (invoice->>'vatRate')::numeric,
@@ -282,7 +286,7 @@ BEGIN
     WITH written AS (
         INSERT INTO invoices (id, number, kind, user_id, corrects_invoice_id, tariff_id, plan_id, amount, net, vat,
                               vat_rate, currency, paid_amount, due_date, status, method, paid_at, reason, created_at)
-        VALUES (new_invoice, next_number('CREDIT_NOTE', 'CN-', moment), 'CREDIT_NOTE', original.user_id, corrected,
+        VALUES (new_invoice, next_number('CREDIT_NOTE', 'CN-', original.user_id, moment), 'CREDIT_NOTE', original.user_id, corrected,
                 original.tariff_id, original.plan_id, -back, vat_back - back, -vat_back, original.vat_rate,
                 original.currency, -back, (moment AT TIME ZONE 'UTC')::date, 'PAID', NULL, moment, why,
                 date_trunc('milliseconds', moment))

@@ -4,13 +4,12 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use aws_config::{BehaviorVersion, Region};
-use aws_sdk_rdsdata::config::Credentials;
 use billing::{Facts, Priced, bill_statement};
 use serde_json::{Value, json};
-use shared::{CorrelationId, Database, SessionId};
+use shared::{CorrelationId, SessionId};
 use tariff::Tariff;
 
+use super::database::database;
 use crate::Result;
 use crate::journey::Site;
 use crate::stack::Stack;
@@ -70,21 +69,6 @@ pub async fn measure(stack: &Stack, site: &Site, clients: usize, seconds: u64) -
         (SELECT coalesce(sum(amount), 0) FROM wallet_entries WHERE user_id = users.id)";
     let missing = i64::try_from(billed)? - stack.count(&invoices).await?;
     Ok(Billed { rate: billed as f64 / took.as_secs_f64(), wrong: missing.abs() + stack.count(unlike).await? })
-}
-
-async fn database(stack: &Stack) -> Result<Database> {
-    let function = stack.functions.iter().find(|function| function.binary == "bill-session");
-    let variables = &function.ok_or("no bill-session")?.variables;
-    let variable = |name: &str| variables.get(name).cloned().ok_or_else(|| format!("no {name}"));
-    let config = aws_config::defaults(BehaviorVersion::latest())
-        .endpoint_url(variable("AWS_ENDPOINT_URL_RDS_DATA")?)
-        .region(Region::new("eu-central-1"))
-        .credentials_provider(Credentials::new("local", "local", None, None, "local"))
-        .load()
-        .await;
-    let client = aws_sdk_rdsdata::Client::new(&config);
-    let (cluster, secret) = (variable("CLUSTER_ARN")?, variable("DATABASE_SECRET_ARN")?);
-    Ok(Database::new(client, cluster, secret, variable("DATABASE_NAME")?))
 }
 
 /// Sessions that have ended and wait for their bills, with what their prices depend on.

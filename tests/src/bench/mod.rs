@@ -2,6 +2,7 @@
 
 pub mod billed;
 pub mod billing;
+mod database;
 pub mod figure;
 pub mod load;
 pub mod login;
@@ -9,5 +10,6 @@ pub mod pgbench;
 pub mod push;
 pub mod sample;
 pub mod spawn;
+pub mod tpc_b;
 pub mod uncached;
 pub mod webhook;

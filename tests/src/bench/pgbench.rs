@@ -8,21 +8,27 @@ use crate::Result;
 use crate::stack::Stack;
 
 /// Branches: ten times the default, so that the peer is not held up by its own single row.
-const SCALE: &str = "10";
+pub(super) const SCALE: i64 = 10;
 
 /// Transactions a second of `clients` connections for `seconds`. Its tables are made before and dropped after.
 pub async fn measure(stack: &Stack, clients: usize, seconds: u64) -> Result<f64> {
-    let tables = ["-i", "-q", "-s", SCALE];
-    run(stack, &tables).await?;
-    let clients = clients.to_string();
-    let seconds = seconds.to_string();
+    create_tables(stack).await?;
+    let (clients, seconds) = (clients.to_string(), seconds.to_string());
     let load = ["-M", "prepared", "-n", "-c", &clients, "-j", "2", "-T", &seconds];
     let told = run(stack, &load).await;
-    run(stack, &["-i", "-I", "d", "-q"]).await?;
+    drop_tables(stack).await?;
     let told = told?;
     let line = told.lines().find(|line| line.starts_with("tps = ")).ok_or("pgbench told no tps")?;
     let number = line.trim_start_matches("tps = ").split(' ').next().unwrap_or_default();
     Ok(number.parse()?)
+}
+
+pub(super) async fn create_tables(stack: &Stack) -> Result<()> {
+    run(stack, &["-i", "-q", "-s", &SCALE.to_string()]).await.map(drop)
+}
+
+pub(super) async fn drop_tables(stack: &Stack) -> Result<()> {
+    run(stack, &["-i", "-I", "d", "-q"]).await.map(drop)
 }
 
 async fn run(stack: &Stack, arguments: &[&str]) -> Result<String> {

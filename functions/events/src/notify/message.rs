@@ -250,13 +250,13 @@ mod tests {
     }
 
     fn paid(method: &str) -> Message {
-        let event = json!({ "amount": "12.5", "currency": "EUR", "method": method, "number": "2026-000042" });
+        let event = json!({ "amount": "12.5", "currency": "EUR", "method": method, "number": "2026-A-000042" });
         serde_json::from_value::<PaymentCompleted>(event).unwrap().into()
     }
 
     fn owed(currency: &str) -> Value {
         json!({
-            "amount": "1200.4", "due": "200.4", "currency": currency, "number": "2026-000042",
+            "amount": "1200.4", "due": "200.4", "currency": currency, "number": "2026-A-000042",
             "dueDate": "2026-03-07", "reminder": 2,
         })
     }
@@ -269,12 +269,12 @@ mod tests {
             ("WALLET_AND_CARD", " from your wallet and by card"),
             ("BARTER", ""),
         ] {
-            let line = format!("Thank you: 12.50 EUR for invoice 2026-000042 were paid{how}.");
+            let line = format!("Thank you: 12.50 EUR for invoice 2026-A-000042 were paid{how}.");
             assert_eq!(lines(&paid(method)), ["Receipt: 12.50 EUR", &line]);
         }
         assert_eq!(
             lines(&paid("NONE")),
-            ["Nothing to pay", "There is nothing to pay for invoice 2026-000042."]
+            ["Nothing to pay", "There is nothing to pay for invoice 2026-A-000042."]
         );
     }
 
@@ -283,14 +283,14 @@ mod tests {
         let message: Message = serde_json::from_value::<InvoiceGenerated>(owed("JPY")).unwrap().into();
         assert_eq!(
             lines(&message),
-            ["To pay: 1200 JPY by 2026-03-07", "Please pay 1200 JPY for invoice 2026-000042 by 2026-03-07."]
+            ["To pay: 1200 JPY by 2026-03-07", "Please pay 1200 JPY for invoice 2026-A-000042 by 2026-03-07."]
         );
         let message: Message = serde_json::from_value::<InvoiceOverdue>(owed("KWD")).unwrap().into();
         assert_eq!(
             lines(&message),
             [
                 "Reminder 2: 200.400 KWD overdue",
-                "200.400 KWD for invoice 2026-000042 were due on 2026-03-07. Please pay now."
+                "200.400 KWD for invoice 2026-A-000042 were due on 2026-03-07. Please pay now."
             ]
         );
     }

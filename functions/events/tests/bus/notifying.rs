@@ -81,7 +81,7 @@ impl Desk {
 
 fn event(event_type: &str, user: UserId, more: &Value) -> Envelope<Value> {
     let mut payload =
-        json!({ "userId": user, "amount": "12.5000", "currency": "EUR", "number": "2026-000042" });
+        json!({ "userId": user, "amount": "12.5000", "currency": "EUR", "number": "2026-A-000042" });
     payload.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     Envelope {
         event_id: EventId::new(),
@@ -119,11 +119,11 @@ async fn a_driver_is_told_once_on_each_channel() {
         json!({
             "to": "Ada@example.com",
             "subject": "Receipt: 12.50 EUR",
-            "text": "Hello Ada,\n\nThank you: 12.50 EUR for invoice 2026-000042 were paid from your wallet.\n\n\
+            "text": "Hello Ada,\n\nThank you: 12.50 EUR for invoice 2026-A-000042 were paid from your wallet.\n\n\
                      You find the details in the app.\n",
         })
     );
-    let line = "Thank you: 12.50 EUR for invoice 2026-000042 were paid from your wallet.";
+    let line = "Thank you: 12.50 EUR for invoice 2026-A-000042 were paid from your wallet.";
     assert_eq!(push.body, json!({ "subject": "Receipt: 12.50 EUR", "text": line }));
 
     // Delivered again, and again: not told again. Another event is.

@@ -114,10 +114,10 @@ const NEVER: [(&str, &str); 9] = [
     ),
     (
         "number series with a gap",
-        "SELECT left(number, 5) AS year, count(*), max(split_part(number, '-', 2)::bigint) FROM invoices
-         GROUP BY left(number, 5)
-         HAVING count(DISTINCT number) <> max(split_part(number, '-', 2)::bigint)
-             OR min(split_part(number, '-', 2)::bigint) <> 1 OR count(*) <> count(DISTINCT number)",
+        "SELECT left(number, 7) AS series, count(*), max(split_part(number, '-', 3)::bigint) FROM invoices
+         GROUP BY left(number, 7)
+         HAVING count(DISTINCT number) <> max(split_part(number, '-', 3)::bigint)
+             OR min(split_part(number, '-', 3)::bigint) <> 1 OR count(*) <> count(DISTINCT number)",
     ),
     (
         "wallets that are not the sum of their ledger",

@@ -1,0 +1,61 @@
+//! The peer of the billing figure on equal terms: pgbench's TPC-B-like transaction as one function of the database, one
+//! Data API call each.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use shared::Statement;
+
+use super::database::database;
+use super::pgbench;
+use crate::Result;
+use crate::stack::Stack;
+
+/// What pgbench's script does, in its order.
+const TRANSACTION: &str = "
+    CREATE FUNCTION bench_tpc_b(account bigint, teller bigint, branch bigint, change bigint) RETURNS jsonb
+    LANGUAGE plpgsql AS $$
+    DECLARE
+        balance integer;
+    BEGIN
+        UPDATE pgbench_accounts SET abalance = abalance + change WHERE aid = account;
+        SELECT abalance INTO balance FROM pgbench_accounts WHERE aid = account;
+        UPDATE pgbench_tellers SET tbalance = tbalance + change WHERE tid = teller;
+        UPDATE pgbench_branches SET bbalance = bbalance + change WHERE bid = branch;
+        INSERT INTO pgbench_history (tid, bid, aid, delta, mtime) VALUES (teller, branch, account, change, now());
+        RETURN to_jsonb(balance);
+    END;
+    $$";
+
+/// Transactions a second of `clients` connections for `seconds`.
+pub async fn measure(stack: &Stack, clients: usize, seconds: u64) -> Result<f64> {
+    pgbench::create_tables(stack).await?;
+    stack.sql(TRANSACTION).await?;
+    let done = run(stack, clients, Duration::from_secs(seconds)).await;
+    stack.sql("DROP FUNCTION bench_tpc_b").await?;
+    pgbench::drop_tables(stack).await?;
+    done
+}
+
+async fn run(stack: &Stack, clients: usize, time: Duration) -> Result<f64> {
+    let database = database(stack).await?;
+    let (done, started) = (AtomicUsize::new(0), Instant::now());
+    let workers = (0..clients).map(async |_| {
+        while started.elapsed() < time {
+            let call = Statement::new(
+                "SELECT bench_tpc_b(:account::bigint, :teller::bigint, :branch::bigint, :change::bigint)",
+            );
+            let call = call
+                .bind("account", rand::random_range(1..=100_000 * pgbench::SCALE))
+                .bind("teller", rand::random_range(1..=10 * pgbench::SCALE))
+                .bind("branch", rand::random_range(1..=pgbench::SCALE))
+                .bind("change", rand::random_range(-5000..=5000_i64));
+            database.row::<Value>(call).await?.ok_or("no balance")?;
+            done.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok::<_, crate::Error>(())
+    });
+    futures::future::try_join_all(workers).await?;
+    Ok(done.into_inner() as f64 / started.elapsed().as_secs_f64())
+}
