@@ -115,6 +115,18 @@ async fn checklist_28_29_30_a_transaction_told_of_hours_late_is_billed_by_the_ch
         serde_json::from_str(include_str!("../../../events/schemas/SESSION_ENDED.json")).unwrap();
     jsonschema::validator_for(&schema).unwrap().validate(&ended).unwrap();
 
+    // A charger need not say why.
+    let mut later = start("DRIVER");
+    later["timestamp"] = json!("2026-02-21T12:10:00Z");
+    let next = world.call(&charger, "StartTransaction", later).await["transactionId"].clone();
+    let mut silent = stop(&next);
+    silent["timestamp"] = json!("2026-02-21T12:50:00Z");
+    silent.as_object_mut().unwrap().remove("reason");
+    assert_eq!(world.call(&charger, "StopTransaction", silent).await, json!({}));
+    let unexplained = world.events("SESSION_ENDED").await.remove(1);
+    assert_eq!((&unexplained["reason"], &unexplained["corrected"]), (&Value::Null, &json!(false)));
+    jsonschema::validator_for(&schema).unwrap().validate(&unexplained).unwrap();
+
     // Again, with a tag now, and for a transaction that never was.
     let mut again = stop(&id);
     again["idTag"] = json!("DRIVER");
@@ -123,8 +135,9 @@ async fn checklist_28_29_30_a_transaction_told_of_hours_late_is_billed_by_the_ch
     for _ in 0..2 {
         assert_eq!(world.call(&charger, "StopTransaction", stop(&json!(424_242))).await, json!({}));
     }
-    assert_eq!(world.events("SESSION_ENDED").await.len(), 1);
-    let session = world.of(&driver).await.remove(0);
+    assert_eq!(world.events("SESSION_ENDED").await.len(), 2);
+    let sessions = world.of(&driver).await;
+    let session = sessions.iter().min_by_key(|session| session.start_time).unwrap();
     assert_eq!((session.status, session.energy.0), (Status::Completed, kwh("22.4")));
 }
 
