@@ -111,7 +111,10 @@ async fn runs_at_the_same_time_remind_of_each_once_and_a_held_one_waits() {
     }
     let now = at("2026-03-02T00:05:00Z");
     let payer = world.connect().await;
-    payer.batch_execute("BEGIN; SELECT FROM invoices WHERE number = '2026-A-000007' FOR UPDATE").await.unwrap();
+    payer
+        .batch_execute("BEGIN; SELECT FROM invoices WHERE number = '2026-A-000007' FOR UPDATE")
+        .await
+        .unwrap();
     let runs = [(); 3].map(|()| mark_overdue(&world.outbox, now));
     let reports = futures::future::join_all(runs).await;
     let reminded: i64 = reports.iter().map(|report| report.as_ref().unwrap().reminded).sum();

@@ -57,7 +57,9 @@ pub(crate) enum Problem {
     Io(#[from] std::io::Error),
     #[error("{0} cannot be run: {1}")]
     Program(String, std::io::Error),
-    #[error("the migrations failed: {0}; the log says why, and `make clean` removes data of an older version")]
+    #[error(
+        "the migrations failed: {0}; the log says why, and `make clean` removes data of an older version"
+    )]
     Migration(String),
 }
 

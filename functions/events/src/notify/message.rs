@@ -250,7 +250,8 @@ mod tests {
     }
 
     fn paid(method: &str) -> Message {
-        let event = json!({ "amount": "12.5", "currency": "EUR", "method": method, "number": "2026-A-000042" });
+        let event =
+            json!({ "amount": "12.5", "currency": "EUR", "method": method, "number": "2026-A-000042" });
         serde_json::from_value::<PaymentCompleted>(event).unwrap().into()
     }
 
@@ -283,7 +284,10 @@ mod tests {
         let message: Message = serde_json::from_value::<InvoiceGenerated>(owed("JPY")).unwrap().into();
         assert_eq!(
             lines(&message),
-            ["To pay: 1200 JPY by 2026-03-07", "Please pay 1200 JPY for invoice 2026-A-000042 by 2026-03-07."]
+            [
+                "To pay: 1200 JPY by 2026-03-07",
+                "Please pay 1200 JPY for invoice 2026-A-000042 by 2026-03-07."
+            ]
         );
         let message: Message = serde_json::from_value::<InvoiceOverdue>(owed("KWD")).unwrap().into();
         assert_eq!(
