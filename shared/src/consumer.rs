@@ -15,7 +15,7 @@ use tracing::{Instrument, Span, error, info, info_span, warn};
 use crate::metrics::{Metric, Metrics, milliseconds};
 use crate::panic::caught;
 use crate::redelivery::{Delay, Redelivery};
-use crate::{Envelope, Events, Failure, Invocation, Timestamp, read_fields, start_tracing};
+use crate::{Envelope, Events, Failure, Invocation, Timestamp, read_fields, start_tracing, within};
 
 /// Kept of an invocation's time for telling SQS, and Lambda, what failed.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -66,8 +66,7 @@ where
         let wiring = Rc::clone(&wiring);
         async move {
             let (handler, redelivery) = &*wiring;
-            let Invocation { at, deadline } = Invocation::now(&event.context);
-            let time = (deadline - at).to_std().unwrap_or_default();
+            let time = Invocation::now(&event.context).time();
             let Handled { response, delays, metrics } = batch(handler, event.payload, time).await;
             redelivery.set(&delays).await;
             metrics.emit();
@@ -99,7 +98,8 @@ where
             event_id = tracing::field::Empty,
             correlation_id = tracing::field::Empty,
         );
-        let handling = timeout(share, caught(handle(handler, &message, &mut handled.metrics)));
+        let handling = within(share, caught(handle(handler, &message, &mut handled.metrics)));
+        let handling = timeout(share, handling);
         let handling = async {
             handling.await.unwrap_or_else(|_| Err(Failure::fault(format!("not done in {share:.1?}"))))
         };

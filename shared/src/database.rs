@@ -1,21 +1,37 @@
 //! Aurora PostgreSQL through the RDS Data API. One call a statement; a business write is one statement.
 //! Every row is one `jsonb` value, read into the caller's type: decimals cast to `text` on the way.
+//!
+//! What fails for a moment is tried again, within the time there is: any statement that was certainly not run (the API
+//! throttles, the cluster wakes up, nobody takes the request) or was rolled back (a deadlock); one whose answer was
+//! lost only if it may be run twice, which [`Statement::repeatable`] says. The SDK itself tries nothing again: it would
+//! not tell these apart.
+
+mod attempt;
+
+use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_sdk_rdsdata::Client;
-use aws_sdk_rdsdata::error::DisplayErrorContext;
-use aws_sdk_rdsdata::operation::execute_statement::ExecuteStatementError;
+use aws_sdk_rdsdata::config::retry::RetryConfig;
 use aws_sdk_rdsdata::types::{Field, SqlParameter, TypeHint};
 use rust_decimal::Decimal;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio::time::{Instant, sleep, timeout_at};
+use tracing::{error, warn};
 use uuid::Uuid;
 
+use self::attempt::{Backoff, Failed};
+use crate::deadline::deadline;
+
 use crate::{
-    ChargerId, ConnectorId, CorrelationId, Currency, EventId, Failure, InvoiceId, MissingSetting, PaymentId,
-    PlanId, RefundId, SessionId, StationId, SubscriptionId, SubscriptionPeriodId, TariffId, Timestamp,
-    UserId, VehicleId, setting,
+    BookingId, ChargerId, ConnectorId, CorrelationId, Currency, EventId, Failure, InvoiceId, MissingSetting,
+    PaymentId, PlanId, RefundId, SessionId, StationId, SubscriptionId, SubscriptionPeriodId, TariffId,
+    Timestamp, UserId, VehicleId, VendorId, setting,
 };
+
+/// How long a statement is tried again for: who waits longer has left.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The cluster, by the names the Data API knows it by.
 #[derive(Clone)]
@@ -37,9 +53,13 @@ pub enum DatabaseError {
         /// PostgreSQL's own words; may quote data, so it goes to no client.
         message: String,
     },
-    /// Throttled, starting, or not reachable: worth another try.
+    /// Throttled, starting, or not reachable, for as long as there was time to try: worth another try later. A write
+    /// may have been done all the same.
     #[error("the database is unavailable: {0}")]
     Unavailable(String),
+    /// It took longer than the Data API (45 s) or PostgreSQL lets it, and was undone. Another try would take as long.
+    #[error("the statement took too long: {0}")]
+    TimedOut(String),
     /// A request that the Data API does not take: a defect of ours.
     #[error("the Data API refused the request: {0}")]
     Refused(String),
@@ -60,7 +80,11 @@ impl From<DatabaseError> for Failure {
     fn from(error: DatabaseError) -> Self {
         match error {
             DatabaseError::Unavailable(cause) => {
-                tracing::warn!(cause, "the database is unavailable");
+                warn!(cause, "the database is unavailable");
+                Self::Unavailable("the database")
+            }
+            DatabaseError::TimedOut(cause) => {
+                error!(cause, "a statement took too long");
                 Self::Unavailable("the database")
             }
             error => Self::fault(error),
@@ -73,12 +97,21 @@ impl From<DatabaseError> for Failure {
 pub struct Statement {
     sql: &'static str,
     parameters: Vec<SqlParameter>,
+    is_repeatable: bool,
 }
 
 impl Statement {
     /// A statement without parameters yet.
     pub fn new(sql: &'static str) -> Self {
-        Self { sql, parameters: Vec::new() }
+        Self { sql, parameters: Vec::new(), is_repeatable: false }
+    }
+
+    /// Says that running it twice does and answers what running it once does: it only reads, or its second run finds
+    /// the first one's rows and gives the same. Only then is it run again when an answer was lost.
+    #[must_use]
+    pub fn repeatable(mut self) -> Self {
+        self.is_repeatable = true;
+        self
     }
 
     /// Binds `:name`. Cast it in the SQL where its type is not plain from the place (`:id::uuid`).
@@ -92,12 +125,15 @@ impl Statement {
 
 impl Database {
     /// A database by the cluster's and its secret's ARN and its own name.
+    #[expect(clippy::needless_pass_by_value, reason = "one like it, but for its retries, takes its place")]
     pub fn new(
         client: Client,
         cluster_arn: impl Into<String>,
         secret_arn: impl Into<String>,
         name: impl Into<String>,
     ) -> Self {
+        let config = client.config().to_builder().retry_config(RetryConfig::disabled()).build();
+        let client = Client::from_conf(config);
         Self { client, cluster_arn: cluster_arn.into(), secret_arn: secret_arn.into(), name: name.into() }
     }
 
@@ -109,7 +145,7 @@ impl Database {
 
     /// Every row's first column, read as `T`.
     pub async fn rows<T: DeserializeOwned>(&self, statement: Statement) -> Result<Vec<T>, DatabaseError> {
-        let rows = self.execute(statement.sql, statement.parameters).await?;
+        let rows = self.execute(&statement).await?;
         rows.iter().map(|row| Ok(serde_json::from_str(row)?)).collect()
     }
 
@@ -118,51 +154,47 @@ impl Database {
         Ok(self.rows(statement).await?.into_iter().next())
     }
 
-    async fn execute(&self, sql: &str, parameters: Vec<SqlParameter>) -> Result<Vec<String>, DatabaseError> {
+    async fn execute(&self, statement: &Statement) -> Result<Vec<String>, DatabaseError> {
+        let until = deadline();
+        let patience = (Instant::now() + PATIENCE).min(until);
+        let mut backoff = Backoff::new();
+        loop {
+            let (cause, is_resuming) = match timeout_at(until, self.attempt(statement)).await {
+                Ok(Ok(rows)) => return Ok(rows),
+                Ok(Err(Failed::Final(error))) => return Err(error),
+                Ok(Err(Failed::Undone { cause, is_resuming })) => (cause, is_resuming),
+                Ok(Err(Failed::Unknown(cause))) if statement.is_repeatable => (cause, false),
+                Ok(Err(Failed::Unknown(cause))) => return Err(DatabaseError::Unavailable(cause)),
+                Err(_) => {
+                    return Err(DatabaseError::Unavailable("no answer in the time there is".to_owned()));
+                }
+            };
+            let wait = backoff.next(is_resuming);
+            if Instant::now() + wait >= patience {
+                return Err(DatabaseError::Unavailable(cause));
+            }
+            warn!(cause, "the database did not take a statement: tried again");
+            sleep(wait).await;
+        }
+    }
+
+    async fn attempt(&self, statement: &Statement) -> Result<Vec<String>, Failed> {
         let call = self
             .client
             .execute_statement()
             .resource_arn(&self.cluster_arn)
             .secret_arn(&self.secret_arn)
             .database(&self.name)
-            .sql(sql)
-            .set_parameters(Some(parameters));
+            .sql(statement.sql)
+            .set_parameters(Some(statement.parameters.clone()));
         // On the heap: the SDK's futures nest so deeply that a handler around them overflows the compiler's limits.
-        let output = Box::pin(call.send()).await.map_err(|error| {
-            let cause = DisplayErrorContext(&error).to_string();
-            match error.into_service_error() {
-                ExecuteStatementError::DatabaseErrorException(error) => {
-                    rejected(error.message.unwrap_or_default())
-                }
-                error if is_refusal(&error) => DatabaseError::Refused(cause),
-                _ => DatabaseError::Unavailable(cause),
-            }
-        })?;
+        let output = Box::pin(call.send()).await?;
         let first_column = |row: Vec<Field>| match row.into_iter().next() {
             Some(Field::StringValue(text)) => text,
             _ => "null".to_owned(),
         };
         Ok(output.records.unwrap_or_default().into_iter().map(first_column).collect())
     }
-}
-
-fn is_refusal(error: &ExecuteStatementError) -> bool {
-    error.is_bad_request_exception()
-        || error.is_forbidden_exception()
-        || error.is_access_denied_exception()
-        || error.is_database_not_found_exception()
-        || error.is_unsupported_result_exception()
-}
-
-/// `ERROR: duplicate key …; SQLState: 23505`, as the Data API words it.
-fn rejected(message: String) -> DatabaseError {
-    let sqlstate = message.rsplit_once("SQLState: ").map(|(_, state)| state.chars().take(5).collect());
-    let sqlstate: String = sqlstate.unwrap_or_default();
-    // Class 08 connection, 40 rollback (deadlock, serialization), 53 resources, 57 shutdown: all pass by themselves.
-    if ["08", "40", "53", "57"].iter().any(|class| sqlstate.starts_with(class)) {
-        return DatabaseError::Unavailable(message);
-    }
-    DatabaseError::Rejected { sqlstate, message }
 }
 
 /// A value that can be bound.
@@ -248,6 +280,7 @@ macro_rules! id_parameters {
 }
 
 id_parameters!(
+    BookingId,
     ChargerId,
     ConnectorId,
     CorrelationId,
@@ -263,33 +296,12 @@ id_parameters!(
     TariffId,
     UserId,
     VehicleId,
+    VendorId,
 );
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_violated_constraint_is_known_by_its_name() {
-        let error = rejected(
-            "ERROR: duplicate key value violates unique constraint \"users_email_key\"\n  Detail: …; SQLState: 23505"
-                .into(),
-        );
-        assert!(error.violates("users_email_key"));
-        assert!(!error.violates("users_email"));
-    }
-
-    #[test]
-    fn a_deadlock_is_worth_another_try_and_a_syntax_error_is_not() {
-        assert!(matches!(
-            rejected("ERROR: deadlock detected; SQLState: 40P01".into()),
-            DatabaseError::Unavailable(_)
-        ));
-        assert!(matches!(
-            rejected("ERROR: syntax error; SQLState: 42601".into()),
-            DatabaseError::Rejected { .. }
-        ));
-    }
 
     #[test]
     fn a_moment_is_bound_in_utc_to_the_microsecond() {

@@ -9,6 +9,9 @@ use serde_json::{Map, Value, json};
 
 use crate::CorrelationId;
 
+/// What does not answer is asked again after so many seconds, having been asked for some already.
+const UNAVAILABLE_SECONDS: u32 = 2;
+
 /// Why an operation was refused or could not be done.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
@@ -72,6 +75,15 @@ impl Failure {
         matches!(self, Self::Limited { .. } | Self::Unavailable(_) | Self::Fault(_))
     }
 
+    /// In how many seconds the same request may be sent again, where that is worth it.
+    pub fn retry_after_seconds(&self) -> Option<u32> {
+        match self {
+            Self::Limited { retry_after_seconds } => Some(*retry_after_seconds),
+            Self::Unavailable(_) => Some(UNAVAILABLE_SECONDS),
+            _ => None,
+        }
+    }
+
     /// The GraphQL `errorType`: the variant's name.
     pub fn error_type(&self) -> &'static str {
         match self {
@@ -92,11 +104,11 @@ impl Failure {
         match self {
             Self::Invalid { field, .. } => error_info.insert("field".to_owned(), json!(field)),
             Self::Conflict { code, .. } => error_info.insert("code".to_owned(), json!(code)),
-            Self::Limited { retry_after_seconds } => {
-                error_info.insert("retryAfter".to_owned(), json!(retry_after_seconds))
-            }
             _ => None,
         };
+        if let Some(seconds) = self.retry_after_seconds() {
+            error_info.insert("retryAfter".to_owned(), json!(seconds));
+        }
         ResolverError { error_type: self.error_type(), error_message: self.to_string(), error_info }
     }
 

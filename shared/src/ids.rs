@@ -54,6 +54,8 @@ macro_rules! ids {
 }
 
 ids! {
+    /// One booking of a connector for a time.
+    BookingId;
     /// One charger under our control; the name it dials in with is another thing.
     ChargerId;
     /// One controlled connector: a place where one car charges at a time.
@@ -84,6 +86,8 @@ ids! {
     UserId;
     /// One car.
     VehicleId;
+    /// One charging network that reports by webhook.
+    VendorId;
 }
 
 #[cfg(test)]

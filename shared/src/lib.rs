@@ -7,6 +7,7 @@ mod caller;
 mod card_number;
 mod consumer;
 mod database;
+mod deadline;
 mod event;
 mod failure;
 mod ids;
@@ -29,16 +30,19 @@ pub use caller::{Caller, Role, User};
 pub use card_number::{holds_card_number, refuse_card_numbers};
 pub use consumer::{Message, consumer};
 pub use database::{Database, DatabaseError, Parameter, Statement};
+pub use deadline::within;
 pub use event::{Envelope, Event, Events};
 pub use failure::Failure;
 pub use ids::{
-    ChargerId, ConnectorId, CorrelationId, EventId, InvoiceId, ParseIdError, PaymentId, PlanId, RefundId,
-    SessionId, StationId, SubscriptionId, SubscriptionPeriodId, TariffId, UserId, VehicleId,
+    BookingId, ChargerId, ConnectorId, CorrelationId, EventId, InvoiceId, ParseIdError, PaymentId, PlanId,
+    RefundId, SessionId, StationId, SubscriptionId, SubscriptionPeriodId, TariffId, UserId, VehicleId,
+    VendorId,
 };
 pub use metrics::{Metric, Metrics};
 pub use money::{Currency, Money, MoneyError};
 pub use outbox::{Backlog, Outbox, OutboxPlace, Relayed};
 pub use page::{Cursor, Edge, First, Page, PageInfo};
+pub use panic::caught;
 pub use quantity::{EnergyKwh, EnergyWh, PowerKw};
 pub use read::read_fields;
 pub use reason::Reason;

@@ -162,7 +162,8 @@ impl Outbox {
             .bind("created_at", after.created_at.as_str())
             .bind("position", after.position)
             .bind("most", READ_BYTES)
-            .bind("part", PART_CHARACTERS);
+            .bind("part", PART_CHARACTERS)
+            .repeatable();
         let parts: Vec<Part> = self.database.rows(unpublished).await?;
         let (mut found, mut events) = (0, Vec::new());
         for parts in parts.chunk_by(|one, next| one.place == next.place) {
@@ -189,7 +190,7 @@ impl Outbox {
                  'oldestAgeSeconds', greatest(extract(epoch FROM now() - min(created_at)), 0)::bigint
              ) FROM outbox WHERE published_at IS NULL",
         );
-        let backlog = self.database.row(statement).await?;
+        let backlog = self.database.row(statement.repeatable()).await?;
         Ok(backlog.unwrap_or(Backlog { unsent: 0, oldest_age_seconds: 0 }))
     }
 
@@ -220,7 +221,9 @@ impl Outbox {
             "UPDATE outbox SET published_at = now()
              WHERE event_id IN (SELECT value::uuid FROM jsonb_array_elements_text(:ids::jsonb))",
         );
-        if let Err(error) = self.database.rows::<Value>(mark.bind("ids", Value::from(published))).await {
+        if let Err(error) =
+            self.database.rows::<Value>(mark.bind("ids", Value::from(published)).repeatable()).await
+        {
             warn!(cause = %error, "published events stay unmarked: the relay will publish them again");
         }
         Published { count, answered }

@@ -9,7 +9,7 @@ use crate::Failure;
 
 /// What `work` gives; a fault if it panics. What handlers share with each other are clients, which a call that ended
 /// halfway leaves in order: a future may be dropped at any point, and so may they.
-pub(crate) async fn caught<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+pub async fn caught<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|panic| Err(fault(&*panic)))
 }
 

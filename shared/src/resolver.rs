@@ -12,7 +12,10 @@ use tracing::{Instrument, error, info, info_span};
 use crate::caller::User;
 use crate::failure::ResolverError;
 use crate::panic::caught;
-use crate::{Caller, CorrelationId, Failure, Role, UserId, read_fields, refuse_card_numbers, start_tracing};
+use crate::{
+    Caller, CorrelationId, Failure, Invocation, Role, UserId, read_fields, refuse_card_numbers,
+    start_tracing, within,
+};
 
 /// The context object a resolver is invoked with (only what we read of it).
 #[derive(Debug, Deserialize)]
@@ -69,7 +72,8 @@ where
     let handler = Rc::new(handler);
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Context>| {
         let handler = Rc::clone(&handler);
-        async move { answer(&*handler, event.payload).await }
+        let time = Invocation::now(&event.context).time();
+        async move { within(time, answer(&*handler, event.payload)).await }
     }))
     .await
 }

@@ -1,6 +1,7 @@
 //! Runs a handler as a plain Lambda: schedules, direct invocations, WebSocket routes.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use lambda_runtime::{Context, Diagnostic, LambdaEvent, service_fn};
 use serde::Serialize;
@@ -8,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tracing::{error, info};
 
-use crate::{Failure, Timestamp, read_fields, start_tracing};
+use crate::{Failure, Timestamp, read_fields, start_tracing, within};
 
 /// What a handler may want to know of the invocation it serves.
 #[derive(Debug, Clone, Copy)]
@@ -21,10 +22,15 @@ pub struct Invocation {
 
 impl Invocation {
     /// The one that has just arrived.
-    pub(crate) fn now(context: &Context) -> Self {
+    pub fn now(context: &Context) -> Self {
         let at = chrono::Utc::now();
         let deadline = i64::try_from(context.deadline).ok().and_then(chrono::DateTime::from_timestamp_millis);
         Self { at, deadline: deadline.unwrap_or(at) }
+    }
+
+    /// How long it may take, answering included.
+    pub fn time(self) -> Duration {
+        (self.deadline - self.at).to_std().unwrap_or_default()
     }
 }
 
@@ -40,7 +46,8 @@ where
     lambda_runtime::run(service_fn(move |event: LambdaEvent<E>| {
         let handler = Rc::clone(&handler);
         async move {
-            handler(Invocation::now(&event.context), event.payload).await.map_err(|failure| {
+            let invocation = Invocation::now(&event.context);
+            within(invocation.time(), handler(invocation, event.payload)).await.map_err(|failure| {
                 error!(error_type = failure.error_type(), cause = failure.causes(), "failed");
                 Diagnostic { error_type: failure.error_type().into(), error_message: failure.to_string() }
             })

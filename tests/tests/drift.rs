@@ -148,8 +148,8 @@ fn emitted() -> BTreeSet<String> {
             }
         }
     }
-    // The function that writes a subscription's period is told which event that is.
-    let emitting = ["emit(", "begin_subscription_period("];
+    // The functions that write a subscription's period and tell of a booking are told which event that is.
+    let emitting = ["emit(", "begin_subscription_period(", "emit_booking("];
     let texts = sources.iter().map(|path| fs::read_to_string(path).unwrap());
     texts.flat_map(|text| emitting.map(|call| event_types(&text, call))).flatten().collect()
 }

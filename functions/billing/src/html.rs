@@ -90,7 +90,9 @@ impl Display for InvoiceHtml<'_> {
         let invoice = &self.printable.invoice;
         let title = match invoice.kind {
             InvoiceKind::CreditNote => format!("Credit note {}", invoice.number),
-            InvoiceKind::Session | InvoiceKind::Subscription => format!("Invoice {}", invoice.number),
+            InvoiceKind::Session | InvoiceKind::Subscription | InvoiceKind::Booking => {
+                format!("Invoice {}", invoice.number)
+            }
         };
         head(f, &title)?;
         writeln!(f, "<header>\n<h1>{}</h1>", Escaped(&title))?;
@@ -131,6 +133,9 @@ impl InvoiceHtml<'_> {
         }
         if let Some(subscription) = invoice.subscription_id {
             entry(f, "Flat rate", subscription)?;
+        }
+        if let Some(booking) = invoice.booking_id {
+            entry(f, "Booking", booking)?;
         }
         f.write_str("</dl>\n")?;
         if let Some(number) = corrects {

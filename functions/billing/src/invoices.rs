@@ -4,7 +4,7 @@ use chrono::NaiveDate;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use shared::{
-    Caller, Cursor, Database, EnergyKwh, Failure, First, InvoiceId, Money, Page, Role, SessionId,
+    BookingId, Caller, Cursor, Database, EnergyKwh, Failure, First, InvoiceId, Money, Page, Role, SessionId,
     SubscriptionId, Timestamp, UserId,
 };
 
@@ -43,6 +43,8 @@ pub enum InvoiceKind {
     Session,
     /// For a month of a flat rate.
     Subscription,
+    /// For a booking.
+    Booking,
     /// Takes back (a part of) another.
     CreditNote,
 }
@@ -61,6 +63,8 @@ pub struct Invoice {
     pub session_id: Option<SessionId>,
     /// The flat rate that it is for.
     pub subscription_id: Option<SubscriptionId>,
+    /// The booking that it is for.
+    pub booking_id: Option<BookingId>,
     /// Of a credit note: what it takes from.
     pub corrects_invoice_id: Option<InvoiceId>,
     /// The total; below zero on a credit note.

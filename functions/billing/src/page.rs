@@ -23,7 +23,7 @@ use crate::store;
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Printable {
     pub(crate) invoice: Invoice,
-    /// When the session was over.
+    /// When the session was over, or the booking's time begins.
     pub(crate) supplied_at: Option<Timestamp>,
     pub(crate) method: Option<Method>,
     pub(crate) paid_at: Option<Timestamp>,

@@ -119,8 +119,10 @@ pub(crate) async fn printable(
     let find = Statement::new(
         "SELECT jsonb_build_object(
              'invoice', invoice_document(invoices),
-             'suppliedAt', (SELECT rfc3339(COALESCE(end_time, start_time)) FROM sessions
-                            WHERE sessions.id = invoices.session_id),
+             'suppliedAt', COALESCE(
+                 (SELECT rfc3339(COALESCE(end_time, start_time)) FROM sessions WHERE sessions.id = invoices.session_id),
+                 (SELECT rfc3339(start_ts) FROM bookings WHERE bookings.id = invoices.booking_id)
+             ),
              'method', invoices.method,
              'paidAt', rfc3339(invoices.paid_at),
              'paid', jsonb_build_object('amount', invoices.paid_amount::text, 'currency', invoices.currency),

@@ -31,7 +31,7 @@ async fn an_invoice_tells_all_of_itself() {
         shown,
         json!({
             "id": null, "number": "2026-A-000001", "kind": "SESSION", "sessionId": session, "subscriptionId": null,
-            "correctsInvoiceId": null, "amount": eur("11.33"), "net": eur("9.52"), "vat": eur("1.81"),
+            "bookingId": null, "correctsInvoiceId": null, "amount": eur("11.33"), "net": eur("9.52"), "vat": eur("1.81"),
             "vatRate": "0.19",
             "lines": [
                 {

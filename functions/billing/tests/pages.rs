@@ -229,6 +229,38 @@ async fn a_page_says_what_an_invoice_must_and_runs_nothing() {
 }
 
 #[tokio::test]
+async fn a_page_of_a_booking_names_it_and_the_day_it_is_for() {
+    let counter = Counter::open().await;
+    let world = &counter.world;
+    let driver = world.driver("50.00").await;
+    let session = world.session(driver, Session::default()).await;
+    let (booking, invoice) = (uuid::Uuid::new_v4(), uuid::Uuid::new_v4());
+    let ids = json!({ "invoice": invoice, "entry": uuid::Uuid::new_v4() });
+    world
+        .run(&format!(
+            "INSERT INTO bookings (id, user_id, station_id, connector_id, start_ts, end_ts, status, hold_token, price,
+                                   currency, vat_rate, correlation_id, created_at, updated_at)
+             SELECT '{booking}', user_id, station_id, connector_id, '2026-02-28T22:30:00Z', '2026-03-01T00:30:00Z',
+                    'PENDING', 'hold', 2.50, 'EUR', 0.19, gen_random_uuid(), now(), now()
+             FROM sessions WHERE id = '{session}';
+             SELECT issue_invoice(booking_invoice(bookings, '{ids}', '2026-02-21'), '2026-02-21', gen_random_uuid())
+             FROM bookings"
+        ))
+        .await;
+    let link = counter.link(&world.caller(driver), &json!(invoice)).await.unwrap();
+    let page = counter.visit(&link, world.now).await.into_body();
+    for text in [
+        "<dt>Date of supply</dt><dd>2026-02-28</dd>",
+        &format!("<dt>Booking</dt><dd>{booking}</dd>"),
+        "<td>Booking from 2026-02-28 22:30 to 2026-03-01 00:30 UTC</td><td>1 booking</td>",
+        "Net</th><td>2.10 EUR</td>",
+        "<dd>2.50 EUR on 2026-02-21, from the wallet</dd>",
+    ] {
+        assert!(page.contains(text), "{text} in {page}");
+    }
+}
+
+#[tokio::test]
 async fn without_a_secret_or_a_database_the_page_says_to_come_back() {
     let counter = Counter::open().await;
     let world = &counter.world;

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
-use shared::{Failure, SessionId, Timestamp};
+use shared::{BookingId, Failure, SessionId, Timestamp};
 
 use crate::ChargePointId;
 
@@ -20,6 +20,22 @@ pub enum Purpose {
     Stop(SessionId),
     /// To stop a transaction that nobody pays for.
     Refuse,
+    /// To keep a connector for the driver of this booking.
+    Reserve(BookingId),
+    /// To keep it for them no longer.
+    Release(BookingId),
+}
+
+impl Purpose {
+    /// How long a call may wait before it is no longer what anybody wants.
+    pub(crate) fn patience(self) -> TimeDelta {
+        match self {
+            Self::Start(_) => TimeDelta::minutes(2),
+            // The driver may have come, charged and gone meanwhile.
+            Self::Reserve(_) => TimeDelta::minutes(10),
+            Self::Stop(_) | Self::Refuse | Self::Release(_) => TimeDelta::MAX,
+        }
+    }
 }
 
 /// One call.

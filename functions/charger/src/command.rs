@@ -1,14 +1,15 @@
-//! Asks chargers for what sessions want of them, and to stop what nobody pays for: consumes `SESSION_UPDATED` with status
-//! `STARTING` or `STOPPING`, and `TRANSACTION_REFUSED`.
+//! Asks chargers for what sessions want of them, to stop what nobody pays for, and to keep connectors for those who have
+//! booked them: consumes `SESSION_UPDATED` with status `STARTING` or `STOPPING`, `TRANSACTION_REFUSED`, `BOOKING_DUE`,
+//! `BOOKING_CANCELLED` and `BOOKING_NO_SHOW`. A connector that a vendor tells of has no charger to ask.
 
 use serde::Deserialize;
 use serde_json::Value;
 use session::Status;
-use shared::{Envelope, Events, Failure, SessionId, Timestamp, read_fields};
+use shared::{BookingId, Envelope, EventId, Events, Failure, SessionId, Timestamp, read_fields};
 use tracing::info;
 
 use crate::protocol::{self, Remote};
-use crate::{Call, ChargePointId, Commanded, Desk, Purpose};
+use crate::{Call, ChargePointId, Commanded, Desk, Need, Purpose};
 
 /// The events that ask something of a charger.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +18,10 @@ pub enum Wish {
     Session(SessionUpdated),
     /// `TRANSACTION_REFUSED`.
     Refusal(TransactionRefused),
+    /// `BOOKING_DUE`.
+    Due(BookingTold),
+    /// `BOOKING_CANCELLED` or `BOOKING_NO_SHOW`.
+    Forgone(BookingTold),
 }
 
 impl Events for Wish {
@@ -24,6 +29,8 @@ impl Events for Wish {
         Some(match event_type {
             "SESSION_UPDATED" => read_fields(fields).map(Self::Session),
             "TRANSACTION_REFUSED" => read_fields(fields).map(Self::Refusal),
+            "BOOKING_DUE" => read_fields(fields).map(Self::Due),
+            "BOOKING_CANCELLED" | "BOOKING_NO_SHOW" => read_fields(fields).map(Self::Forgone),
             _ => return None,
         })
     }
@@ -49,7 +56,15 @@ pub struct TransactionRefused {
     pub transaction_id: String,
 }
 
-/// Sends the charger a remote start or stop, once an event: the event's id is the message's.
+/// What is read of a booking's events.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BookingTold {
+    /// The booking.
+    pub booking_id: BookingId,
+}
+
+/// Sends the charger what an event asks for, once: the event's id is the message's.
 pub async fn command(desk: Desk<'_>, event: Envelope<Wish>, at: Timestamp) -> Result<(), Failure> {
     let message_id = event.event_id.to_string();
     match event.payload {
@@ -63,7 +78,42 @@ pub async fn command(desk: Desk<'_>, event: Envelope<Wish>, at: Timestamp) -> Re
             let call = remote.call(message_id, Purpose::Refuse, event.timestamp);
             ask(desk, &refused.charge_point_id, &call, at).await
         }
+        Wish::Due(told) => keep(desk, told.booking_id, Need::Reserve, message_id, event.timestamp, at).await,
+        Wish::Forgone(told) => {
+            keep(desk, told.booking_id, Need::Release, message_id, event.timestamp, at).await
+        }
     }
+}
+
+/// Asks for what a booking needs, if it is still that. A charger that cannot be asked is left alone: whoever comes to it,
+/// `startSession` knows the booking.
+async fn keep(
+    desk: Desk<'_>,
+    booking: BookingId,
+    need: Need,
+    message_id: String,
+    asked_at: Timestamp,
+    at: Timestamp,
+) -> Result<(), Failure> {
+    let Some(reservation) = desk.records.reservation(booking, at).await? else { return Ok(()) };
+    if reservation.need != Some(need) {
+        info!(%booking, "the booking has moved on: nothing is asked");
+        return Ok(());
+    }
+    let (Some(protocol), true) = (reservation.protocol, reservation.online) else { return Ok(()) };
+    let (purpose, remote) = match need {
+        Need::Reserve => (Purpose::Reserve(booking), protocol::reserve(protocol, &reservation)?),
+        Need::Release => {
+            (Purpose::Release(booking), protocol::release(protocol, reservation.reservation_id)?)
+        }
+    };
+    ask(desk, &reservation.charge_point_id, &remote.call(message_id, purpose, asked_at), at).await
+}
+
+/// Has a reservation given back that was made for a booking which has been forgone meanwhile: that was told before the
+/// charger was even asked, or while it was.
+pub(crate) async fn reserved(desk: Desk<'_>, booking: BookingId, at: Timestamp) -> Result<(), Failure> {
+    keep(desk, booking, Need::Release, EventId::new().to_string(), at, at).await
 }
 
 /// Asks for what a session wants. Nothing is sent for one that has moved on since.

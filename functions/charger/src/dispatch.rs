@@ -8,8 +8,6 @@ use crate::{Call, Calls, ChargePointId, Connection, Connections, Posted, Purpose
 
 /// API Gateway knows a socket only once its `$connect` has been answered: one so new is not gone, but not there yet.
 const SETTLING: TimeDelta = TimeDelta::seconds(10);
-/// A start that waited longer than this is no longer what the driver wants.
-const STALE: TimeDelta = TimeDelta::minutes(2);
 
 /// Everything that calls to chargers need.
 #[derive(Clone, Copy)]
@@ -28,7 +26,7 @@ impl Desk<'_> {
     /// Sends the next call, if none is outstanding. One that cannot be delivered is given up and the next one tried.
     pub(crate) async fn dispatch(&self, charger: &ChargePointId, at: Timestamp) -> Result<(), Failure> {
         while let Some(call) = self.calls.next(charger, at).await? {
-            let is_stale = call.asked_at + STALE < at && matches!(call.purpose, Purpose::Start(_));
+            let is_stale = at - call.asked_at > call.purpose.patience();
             if !is_stale {
                 match self.send(charger, &call, at).await {
                     Ok(true) => return Ok(()),

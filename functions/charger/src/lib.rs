@@ -23,7 +23,7 @@ mod store;
 
 pub use answer::{Answers, Kept};
 pub use calls::{Call, Calls, Enqueued, Outstanding, Overdue, Purpose, TIMEOUT};
-pub use command::{SessionUpdated, TransactionRefused, Wish, command};
+pub use command::{BookingTold, SessionUpdated, TransactionRefused, Wish, command};
 pub use connect::connect;
 pub use credentials::{PasswordHash, verify};
 pub use disconnect::disconnect;
@@ -32,7 +32,9 @@ pub use expire::{ExpiryReport, ExpiryRequest, expire};
 pub use identity::ChargePointId;
 pub use message::receive;
 pub use protocol::Protocol;
-pub use records::{Boot, Commanded, Expired, Records, Registered, Registration, StatusReport};
+pub use records::{
+    Boot, Commanded, Expired, Need, Records, Registered, Registration, Reservation, StatusReport,
+};
 pub use register::{Charger, RegisterRequest, register};
 pub use socket::{Connection, Connections, Posted, SocketAnswer, SocketEvent, Sockets};
 pub use store::{ApiSockets, CallTable, ConnectionTable, Registry, Stores};

@@ -8,6 +8,7 @@ use shared::{CorrelationId, Failure, Timestamp};
 use tracing::{Instrument, debug, info, info_span, warn};
 
 use crate::answer::{Answers, Kept};
+use crate::command::reserved;
 use crate::frame::{self, Inbound};
 use crate::protocol::{self, Message, RemoteAnswer};
 use crate::{Connection, Desk, Outstanding, Purpose, Registration, SocketAnswer, SocketEvent};
@@ -127,18 +128,29 @@ async fn conclude(
         Ok(payload) => protocol::remote_answer(connection.protocol, &call.action, &payload),
         Err(code) => {
             warn!(action = call.action, code, "answered with an error");
-            RemoteAnswer::Refused
+            RemoteAnswer::Refused(code)
         }
     };
-    info!(action = call.action, ?answer, "answered");
-    match (call.purpose, answer) {
-        (Purpose::Start(session), RemoteAnswer::Refused) => {
+    info!(action = call.action, purpose = ?call.purpose, ?answer, "answered");
+    match (call.purpose, &answer) {
+        (Purpose::Start(session), RemoteAnswer::Refused(_)) => {
             desk.records.fail(session, "REMOTE_START_REJECTED", at).await?;
         }
-        // Accepted is not charging: that is for the transaction to tell. A refused stop is asked for again in time.
-        (Purpose::Start(_) | Purpose::Stop(_) | Purpose::Refuse, _) => {}
+        // Accepted is not charging: that is for the transaction to tell. A refused stop is asked for again in time. A
+        // charger that keeps no connectors, or not this one, changes nothing: the booking stands without it.
+        (
+            Purpose::Start(_)
+            | Purpose::Stop(_)
+            | Purpose::Refuse
+            | Purpose::Reserve(_)
+            | Purpose::Release(_),
+            _,
+        ) => {}
     }
     desk.calls.settle(charger, id).await?;
+    if let (Purpose::Reserve(booking), RemoteAnswer::Accepted) = (call.purpose, answer) {
+        reserved(desk, booking, at).await?;
+    }
     desk.dispatch(charger, at).await?;
     Ok(None)
 }

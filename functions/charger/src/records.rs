@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use session::{ConnectorStatus, Fact, Reported, Status};
-use shared::{ChargerId, CorrelationId, Failure, SessionId, Timestamp};
+use shared::{BookingId, ChargerId, CorrelationId, Failure, SessionId, Timestamp};
 
 use crate::{ChargePointId, Protocol};
 
@@ -79,6 +79,38 @@ pub struct Commanded {
     pub transaction_id: Option<String>,
 }
 
+/// What a charger is to do about a booking of one of its connectors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Need {
+    /// To keep the connector for the driver, who is expected.
+    Reserve,
+    /// To keep it no longer: the driver is not expected any more.
+    Release,
+}
+
+/// What a command to a charger must know of a booking.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Reservation {
+    /// What the booking asks of the charger now, which may be past what an event of it asked; none when nothing.
+    pub need: Option<Need>,
+    /// Where to send it.
+    pub charge_point_id: ChargePointId,
+    /// What was last spoken there; none before the first connection.
+    pub protocol: Option<Protocol>,
+    /// Whether the charger has a socket open, as far as we know.
+    pub online: bool,
+    /// At the charger.
+    pub connector_number: i32,
+    /// The driver's, as in the session that they will begin.
+    pub id_tag: String,
+    /// The booking's name at the charger.
+    pub reservation_id: i32,
+    /// When it lapses by itself: the booking's end.
+    pub ends_at: Timestamp,
+}
+
 /// What passing time has changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -140,6 +172,10 @@ pub trait Records {
 
     /// What a command for this session must know; none when there is no such session.
     async fn commanded(&self, session: SessionId, at: Timestamp) -> Result<Option<Commanded>, Failure>;
+
+    /// What a command for this booking must know; none when there is no such booking, or no charger of ours has its
+    /// connector.
+    async fn reservation(&self, booking: BookingId, at: Timestamp) -> Result<Option<Reservation>, Failure>;
 
     /// Gives up a session that has not begun.
     async fn fail(&self, session: SessionId, reason: &'static str, at: Timestamp) -> Result<(), Failure>;

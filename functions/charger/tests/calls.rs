@@ -7,23 +7,11 @@ use charger::{Commanded, Protocol, SessionUpdated, TransactionRefused, Wish, com
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 use session::Status;
-use shared::{CorrelationId, Envelope, EventId, Failure, SessionId, Timestamp};
-use support::{Line, charge_point, noon, result};
+use shared::{Envelope, Failure, SessionId, Timestamp};
+use support::{Line, charge_point, event, noon, result};
 
 fn updated(session_id: SessionId, status: Status, timestamp: Timestamp) -> Envelope<Wish> {
     event("SESSION_UPDATED", timestamp, Wish::Session(SessionUpdated { session_id, status }))
-}
-
-fn event(event_type: &str, timestamp: Timestamp, payload: Wish) -> Envelope<Wish> {
-    Envelope {
-        event_id: EventId::new(),
-        event_type: event_type.into(),
-        version: 1,
-        timestamp,
-        source: "session-service".into(),
-        correlation_id: CorrelationId::new(),
-        payload,
-    }
 }
 
 fn commanded(status: Status, protocol: Protocol) -> Commanded {

@@ -6,7 +6,7 @@ mod support;
 use charger::{Protocol, Records};
 use chrono::TimeDelta;
 use events::{News, refresh};
-use scratch::Redis;
+use scratch::{Redis, Server, free_port, until};
 use serde_json::{Value, json};
 use session::{ActiveRequest, Session, Status, Stores};
 use shared::{Cache, Envelope, Events, Failure, Role, SessionId, UserId};
@@ -182,6 +182,57 @@ async fn an_open_session_is_read_from_the_cache_by_those_who_may_and_never_goes_
     let ended = session::end(&stores, world.caller(&driver), request).await.unwrap();
     assert_eq!(ended.status, Status::Cancelled);
     assert_eq!(get(&stores, &world, &driver, next.id).await.unwrap(), ended);
+}
+
+/// A Redis at a place that another one may take after it.
+async fn redis_at(port: u16) -> Server {
+    let mut command = std::process::Command::new("redis-server");
+    command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""]);
+    let server = Server::start(command.current_dir(std::env::temp_dir()));
+    until("Redis", async || tokio::net::TcpStream::connect(("127.0.0.1", port)).await.ok()).await;
+    server
+}
+
+#[tokio::test]
+async fn sessions_are_read_and_moved_while_redis_is_gone_and_told_right_when_it_is_back() {
+    let world = World::new().await;
+    let port = free_port();
+    let redis = redis_at(port).await;
+    let cache = Cache::new(format!("redis://127.0.0.1:{port}"));
+    let stores = world.sessions_with(Cache::new(format!("redis://127.0.0.1:{port}")));
+    let driver = world.driver("DRIVER").await;
+    let charger = world.charger("CP-1", Protocol::Ocpp16, 2).await;
+    let start_one = async || {
+        let request = json!({"input": {"stationId": charger.station}});
+        let request = serde_json::from_value(request).unwrap();
+        session::start(&stores, world.caller(&driver), request).await.unwrap()
+    };
+    let active = async || session::active(&stores, world.caller(&driver), ActiveRequest {}).await.unwrap();
+    let first = start_one().await;
+    assert_eq!(get(&stores, &world, &driver, first.id).await.unwrap(), first);
+
+    drop(redis);
+    let second = start_one().await;
+    assert_eq!(active().await, [second.clone(), first.clone()]);
+    for session in [&first, &second] {
+        assert_eq!(&get(&stores, &world, &driver, session.id).await.unwrap(), session);
+    }
+    let request = serde_json::from_value(json!({"id": second.id})).unwrap();
+    let ended = session::end(&stores, world.caller(&driver), request).await.unwrap();
+    assert_eq!(get(&stores, &world, &driver, second.id).await.unwrap(), ended);
+    assert_eq!(active().await, std::slice::from_ref(&first));
+
+    // Back, and empty: reads fill it, and what ended meanwhile is not open in it.
+    let _redis = redis_at(port).await;
+    let key = format!("session:{}", first.id);
+    until("the cache to be used again", async || {
+        assert_eq!(get(&stores, &world, &driver, first.id).await.unwrap(), first);
+        cache.get::<Session>(&key).await
+    })
+    .await;
+    assert_eq!(cache.get::<Session>(&key).await, Some(first.clone()));
+    assert_eq!(get(&stores, &world, &driver, second.id).await.unwrap(), ended);
+    assert_eq!(active().await, [first]);
 }
 
 #[tokio::test]

@@ -3,14 +3,14 @@
 
 mod support;
 
-use charger::{Commanded, Protocol, SessionUpdated, Wish, command};
+use charger::{BookingTold, Commanded, Need, Protocol, Reservation, SessionUpdated, Wish, command};
 use jsonschema::Validator;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use serde_json::{Value, json};
 use session::Status;
-use shared::{CorrelationId, Envelope, EventId, SessionId};
-use support::{Line, charge_point, noon};
+use shared::{BookingId, SessionId};
+use support::{Line, charge_point, event, noon};
 
 const AT: &str = "2026-02-21T12:00:00Z";
 
@@ -118,6 +118,10 @@ fn served() -> Vec<(Protocol, &'static str, Value)> {
                 "variableCharacteristics": {"dataType": "boolean", "supportsMonitoring": true},
             }]}),
         ),
+        (
+            "ReservationStatusUpdate",
+            json!({"reservationId": 1, "reservationUpdateStatus": "Expired", "customData": {"vendorId": "ACME"}}),
+        ),
         ("SecurityEventNotification", json!({"type": "FirmwareUpdated", "timestamp": AT})),
         (
             "StatusNotification",
@@ -180,16 +184,28 @@ fn what_is_asked_of_chargers_is_what_the_schemas_allow() {
                     remote_start_id: 7,
                     transaction_id: Some("7".into()),
                 });
-                let event = Envelope {
-                    event_id: EventId::new(),
-                    event_type: "SESSION_UPDATED".into(),
-                    version: 1,
-                    timestamp: noon(),
-                    source: "session-service".into(),
-                    correlation_id: CorrelationId::new(),
-                    payload: Wish::Session(SessionUpdated { session_id: SessionId::new(), status }),
-                };
-                command(line.desk(), event, noon()).await.unwrap();
+                let wish = Wish::Session(SessionUpdated { session_id: SessionId::new(), status });
+                command(line.desk(), event("SESSION_UPDATED", noon(), wish), noon()).await.unwrap();
+                line.memory.sent()
+            });
+            schema(protocol, frame[2].as_str().unwrap(), false).validate(&frame[3]).unwrap();
+        }
+        for need in [Need::Reserve, Need::Release] {
+            let frame = block_on(async {
+                let line = Line::open(protocol).await;
+                *line.book.reservation.borrow_mut() = Some(Reservation {
+                    need: Some(need),
+                    charge_point_id: charge_point(),
+                    protocol: Some(protocol),
+                    online: true,
+                    connector_number: 1,
+                    id_tag: "DRIVER-OF-20-LETTERS".into(),
+                    reservation_id: i32::MAX,
+                    ends_at: noon(),
+                });
+                let told = BookingTold { booking_id: BookingId::new() };
+                let wish = if need == Need::Reserve { Wish::Due(told) } else { Wish::Forgone(told) };
+                command(line.desk(), event("", noon(), wish), noon()).await.unwrap();
                 line.memory.sent()
             });
             schema(protocol, frame[2].as_str().unwrap(), false).validate(&frame[3]).unwrap();

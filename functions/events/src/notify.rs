@@ -1,10 +1,11 @@
-//! Tells drivers of their money and their sessions, by e-mail and in the app: a message on an SNS topic for each, which
+//! Tells drivers of their money, their sessions and their bookings, by e-mail and in the app: a message on an SNS topic for each, which
 //! whoever sends them subscribes to. What is told is decided once an event, published, and then noted; a run that dies
 //! between the last two publishes again. Subscribers can tell by the attribute `eventId`.
 //!
 //! Drivers may opt out of a channel, but not of what asks them for money: `INVOICE_GENERATED` and `INVOICE_OVERDUE` are
 //! mailed whatever their settings say, as the law wants a debtor to be told. No log says whom, or what.
 
+mod booking;
 mod message;
 
 use aws_sdk_sns::Client;
@@ -15,6 +16,7 @@ use serde_json::{Value, json};
 use shared::{Database, Envelope, EventId, Events, Failure, Timestamp, UserId, read_fields};
 use tracing::{info, warn};
 
+use self::booking::{Booking, BookingStep};
 use self::message::{
     InvoiceGenerated, InvoiceOverdue, Message, PaymentCompleted, PaymentFailed, PaymentRefunded,
     SessionEnded, Subscription, SubscriptionStep,
@@ -80,6 +82,9 @@ impl Events for Told {
             "SUBSCRIPTION_STARTED" => read_subscription(SubscriptionStep::Started, fields),
             "SUBSCRIPTION_RENEWED" => read_subscription(SubscriptionStep::Renewed, fields),
             "SUBSCRIPTION_ENDED" => read_subscription(SubscriptionStep::Ended, fields),
+            "BOOKING_CONFIRMED" => read_booking(BookingStep::Confirmed, fields),
+            "BOOKING_CANCELLED" => read_booking(BookingStep::Cancelled, fields),
+            "BOOKING_NO_SHOW" => read_booking(BookingStep::NoShow, fields),
             "USER_DELETED" => {
                 return Some(user.map(|about| Self { user: about.user_id, what: What::Deleted }));
             }
@@ -94,6 +99,10 @@ impl Events for Told {
 
 fn read_subscription(step: SubscriptionStep, fields: Value) -> Result<Message, Failure> {
     read_fields::<Subscription>(fields).map(|subscription| subscription.message(step))
+}
+
+fn read_booking(step: BookingStep, fields: Value) -> Result<Message, Failure> {
+    read_fields::<Booking>(fields).map(|booking| booking.message(step))
 }
 
 /// What telling needs.

@@ -39,8 +39,10 @@ pub struct ConnectorChanged {
     station_id: StationId,
     connector_id: ConnectorId,
     status: String,
+    /// None for a connector that was just set up.
+    previous_status: Option<String>,
     error_code: Option<String>,
-    /// By the charger's clock, which is the order that counts.
+    /// By the charger's or the vendor's clock, which is the order that counts.
     at: Timestamp,
 }
 
@@ -76,8 +78,10 @@ pub async fn refresh(cache: &Cache, event: Envelope<News>, now: Timestamp) -> Re
     let told_at = event.timestamp.timestamp_millis();
     match &event.payload {
         News::Connector(change) => {
-            // Of two reports of one moment, the one taken in later counts.
-            let age = format!("{:015}.{told_at:015}", change.at.timestamp_millis());
+            // Any report is newer than the setting up, which is by our clock. Of two reports of one moment, the one taken
+            // in later counts.
+            let reported_at = change.previous_status.as_ref().map_or(0, |_| change.at.timestamp_millis());
+            let age = format!("{reported_at:015}.{told_at:015}");
             let key = format!("station:{}:connectors:{}", change.station_id, change.connector_id);
             let updated_at = change.at.to_rfc3339_opts(SecondsFormat::Millis, true);
             let mut fields = vec![("status", change.status.as_str()), ("updatedAt", &updated_at)];

@@ -32,6 +32,7 @@ fn connector(status: &str, at: u32, told_at: u32) -> Envelope<News> {
         told_at,
         json!({
             "stationId": STATION, "connectorId": OTHER, "status": status, "errorCode": null,
+            "chargerId": null, "previousStatus": if status == "UNKNOWN" { json!(null) } else { json!("UNKNOWN") },
             "at": format!("2026-02-21T14:31:{at:02}.000Z"),
         }),
     )
@@ -63,8 +64,14 @@ async fn the_newest_event_decides_whenever_it_comes() {
     let (status_key, detail_key) =
         (format!("station:{STATION}:connectors:{OTHER}"), format!("station:{STATION}:detail"));
     let _: () = connection.set(&detail_key, "old").unwrap();
-    for late in [connector("CHARGING", 20, 30), connector("PREPARING", 10, 40), connector("CHARGING", 20, 30)]
-    {
+    // Set up by our clock, which is ahead of the reporter's.
+    for late in [
+        connector("UNKNOWN", 25, 25),
+        connector("CHARGING", 20, 30),
+        connector("PREPARING", 10, 40),
+        connector("CHARGING", 20, 30),
+        connector("UNKNOWN", 25, 25),
+    ] {
         refresh(&cache, late, now()).await.unwrap();
     }
     let kept: Vec<Option<String>> =

@@ -190,6 +190,8 @@ BEGIN
         WHEN account.password_hash IS DISTINCT FROM verified_hash OR account.deleted_at IS NOT NULL THEN 'CHANGED'
         WHEN EXISTS (SELECT FROM sessions WHERE user_id = owner AND status IN ('STARTING', 'IN_PROGRESS', 'STOPPING'))
             THEN 'SESSION_OPEN'
+        WHEN EXISTS (SELECT FROM bookings WHERE user_id = owner AND status IN ('PENDING', 'CONFIRMED', 'ACTIVE'))
+            THEN 'BOOKING_OPEN'
         WHEN EXISTS (SELECT FROM invoices WHERE user_id = owner AND status IN ('PENDING', 'OVERDUE'))
             -- Its bill is on its way.
             OR EXISTS (

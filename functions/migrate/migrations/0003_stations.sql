@@ -1,4 +1,4 @@
--- Stations and their connections, mirrored or our own, and the connectors we control.
+-- Stations and their connections, mirrored or our own, and the connectors that we control or vendors tell us of.
 
 CREATE TABLE IF NOT EXISTS stations (
     id               uuid PRIMARY KEY,       -- the same as in the mirror
@@ -142,17 +142,24 @@ LANGUAGE sql IMMUTABLE AS $$
     SELECT charger.connection_id IS NOT NULL AND charger.connected_at > moment - interval '135 minutes'
 $$;
 
+-- A connector is under control by a charger of ours, or reported of by a vendor; nobody else's can be booked.
 CREATE TABLE IF NOT EXISTS connectors (
-    id               uuid PRIMARY KEY,
-    station_id       uuid NOT NULL REFERENCES stations,
-    charger_id       uuid NOT NULL REFERENCES chargers,
-    connector_number integer NOT NULL CHECK (connector_number > 0),   -- at the charger; the EVSE's in 2.0.1
-    connector_type   text NOT NULL,
-    power_kw         double precision NOT NULL CHECK (power_kw > 0),
-    status           text NOT NULL DEFAULT 'UNKNOWN',
-    error_code       text,
-    status_at        timestamptz,            -- the charger's clock; an older report never overwrites a newer one
-    updated_at       timestamptz NOT NULL,
-    CONSTRAINT connectors_number_key UNIQUE (charger_id, connector_number)
+    id                  uuid PRIMARY KEY,
+    station_id          uuid NOT NULL REFERENCES stations,
+    charger_id          uuid REFERENCES chargers,
+    vendor_id           uuid,                -- of 0016, which adds the reference
+    vendor_connector_id text,                -- the vendor's name for it
+    connector_number    integer NOT NULL CHECK (connector_number > 0),   -- at the charger; the EVSE's in 2.0.1
+    connector_type      text NOT NULL,
+    power_kw            double precision NOT NULL CHECK (power_kw > 0),
+    status              text NOT NULL DEFAULT 'UNKNOWN',
+    error_code          text,
+    status_at           timestamptz,         -- the reporter's clock; an older report never overwrites a newer one
+    current_booking_id  uuid,                -- of 0015, while it runs
+    updated_at          timestamptz NOT NULL,
+    CONSTRAINT connectors_number_key UNIQUE (charger_id, connector_number),
+    CONSTRAINT connectors_vendor_key UNIQUE (vendor_id, vendor_connector_id),
+    CONSTRAINT connectors_one_reporter CHECK (num_nonnulls(charger_id, vendor_id) = 1),
+    CONSTRAINT connectors_vendor_name CHECK ((vendor_id IS NULL) = (vendor_connector_id IS NULL))
 );
 CREATE INDEX IF NOT EXISTS connectors_station ON connectors (station_id);

@@ -1,4 +1,4 @@
--- Charging sessions as drivers and operators move them. What chargers report of them is in 0006.
+-- Charging sessions as drivers and operators move them. What chargers report of them is in 0006, what vendors do in 0017.
 
 -- Ids are UUIDv7, so a range of ids is a range of time: the partition key and the primary key are one.
 CREATE TABLE IF NOT EXISTS sessions (
@@ -127,7 +127,7 @@ LANGUAGE sql STABLE AS $$
 $$;
 
 -- Puts a session into another state and tells of it; one that is over leaves its connector. SESSION_STARTED and
--- SESSION_ENDED, which come from the charger's facts alone, are 0006's.
+-- SESSION_ENDED, which come from the facts of chargers and vendors alone, are 0006's and 0017's.
 CREATE OR REPLACE FUNCTION move_session(moved uuid, to_status text, why text, moment timestamptz) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -160,16 +160,34 @@ BEGIN
 END;
 $$;
 
--- Why a connector cannot begin a session now; none when it can.
-CREATE OR REPLACE FUNCTION connector_refusal(wanted uuid, moment timestamptz) RETURNS text
+-- Whom a connector is kept for: the driver of the booking of 0015 that runs and waits for them, else of the one that
+-- begins within ten minutes; none when there is none.
+CREATE OR REPLACE FUNCTION connector_kept_for(wanted uuid, moment timestamptz) RETURNS uuid
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (
+        SELECT user_id FROM bookings
+        WHERE connector_id = wanted AND status = 'CONFIRMED'
+            AND tstzrange(start_ts, end_ts) && tstzrange(moment, moment + interval '10 minutes', '[]')
+        ORDER BY start_ts LIMIT 1
+    );
+END;
+$$;
+
+-- Why a connector of a charger cannot begin a driver's session now; none when it can.
+CREATE OR REPLACE FUNCTION connector_refusal(wanted uuid, driver uuid, moment timestamptz) RETURNS text
 LANGUAGE sql STABLE AS $$
     SELECT CASE
         WHEN EXISTS (SELECT FROM open_sessions WHERE connector_id = connector.id) THEN 'CONNECTOR_BUSY'
+        WHEN kept_for <> driver THEN 'CONNECTOR_RESERVED'
         WHEN charger.registration <> 'ACCEPTED' OR NOT charger_is_online(charger, moment) THEN 'CHARGER_OFFLINE'
-        WHEN connector.status IN ('CHARGING', 'SUSPENDED', 'RESERVED') THEN 'CONNECTOR_BUSY'
+        WHEN connector.status IN ('CHARGING', 'SUSPENDED') THEN 'CONNECTOR_BUSY'
+        -- The charger keeps it for somebody: for whom it was booked, if we asked for that.
+        WHEN connector.status = 'RESERVED' AND kept_for IS NULL THEN 'CONNECTOR_BUSY'
         WHEN connector.status IN ('FAULTED', 'UNAVAILABLE') THEN 'CONNECTOR_UNAVAILABLE'
     END
     FROM connectors AS connector JOIN chargers AS charger ON charger.id = connector.charger_id
+        CROSS JOIN connector_kept_for(connector.id, moment) AS kept_for
     WHERE connector.id = wanted
 $$;
 
@@ -208,6 +226,11 @@ BEGIN
     ELSIF at_connector IS NOT NULL
         AND NOT EXISTS (SELECT FROM connectors WHERE id = at_connector AND station_id = at_station) THEN
         refusal := 'NO_CONNECTOR';
+    ELSIF NOT EXISTS (
+        SELECT FROM connectors
+        WHERE station_id = at_station AND (at_connector IS NULL OR id = at_connector) AND charger_id IS NOT NULL
+    ) THEN
+        refusal := 'STATION_NOT_CONTROLLED';   -- a vendor tells us of it, and takes no orders
     ELSIF (SELECT count(*) FROM open_sessions WHERE user_id = driver) >= 3 THEN
         refusal := 'TOO_MANY_SESSIONS';
     END IF;
@@ -218,13 +241,15 @@ BEGIN
     FOR candidate IN
         SELECT connectors.id FROM connectors JOIN chargers ON chargers.id = connectors.charger_id
         WHERE connectors.station_id = at_station AND (at_connector IS NULL OR connectors.id = at_connector)
-        ORDER BY chargers.charge_point_id, connectors.connector_number
+        -- What the driver has booked comes first.
+        ORDER BY connector_kept_for(connectors.id, moment) IS DISTINCT FROM driver, chargers.charge_point_id,
+            connectors.connector_number
     LOOP
-        refusal := connector_refusal(candidate, moment);
+        refusal := connector_refusal(candidate, driver, moment);
         IF refusal IS NULL THEN
             -- Asked again under the connector's lock: another driver may have come first.
             PERFORM FROM connectors WHERE id = candidate FOR UPDATE;
-            refusal := connector_refusal(candidate, moment);
+            refusal := connector_refusal(candidate, driver, moment);
         END IF;
         IF refusal IS NULL THEN
             chosen := candidate;
@@ -236,6 +261,7 @@ BEGIN
         -- Of several, the one that passes soonest.
         refusal := CASE
             WHEN 'CONNECTOR_BUSY' = ANY (refusals) THEN 'CONNECTOR_BUSY'
+            WHEN 'CONNECTOR_RESERVED' = ANY (refusals) THEN 'CONNECTOR_RESERVED'
             WHEN 'CONNECTOR_UNAVAILABLE' = ANY (refusals) THEN 'CONNECTOR_UNAVAILABLE'
             ELSE 'CHARGER_OFFLINE'
         END;
@@ -261,7 +287,8 @@ END;
 $$;
 
 -- Ends a session: at once when the charger has not begun, else by asking the charger; once more when it was asked in
--- vain until we gave up. `driver` is none for an operator. No row when there is no such session of the driver's.
+-- vain until we gave up. One that a vendor tells us of is the vendor's to end. `driver` is none for an operator. No row
+-- when there is no such session of the driver's.
 CREATE OR REPLACE FUNCTION end_session(ended uuid, driver uuid, moment timestamptz) RETURNS SETOF jsonb
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -272,14 +299,18 @@ BEGIN
     IF NOT FOUND THEN
         RETURN;
     END IF;
-    IF session.status = 'STARTING' THEN
+    IF session.status IN ('STARTING', 'IN_PROGRESS', 'STOPPING')
+        AND EXISTS (SELECT FROM connectors WHERE id = session.connector_id AND charger_id IS NULL) THEN
+        RETURN NEXT jsonb_build_object('outcome', jsonb_build_object('refusal', 'STATION_NOT_CONTROLLED'));
+        RETURN;
+    ELSIF session.status = 'STARTING' THEN
         event := move_session(ended, 'CANCELLED', CASE WHEN driver IS NULL THEN 'OPERATOR' ELSE 'DRIVER' END, moment);
     ELSIF session.status = 'IN_PROGRESS' OR (session.status = 'STOPPING'
         AND session.stop_requests >= 10 AND session.stop_requested_at <= moment - interval '90 seconds') THEN
         event := move_session(ended, 'STOPPING', NULL, moment);
     END IF;
     SELECT * INTO session FROM sessions WHERE id = ended;
-    RETURN NEXT jsonb_build_object('outcome', session_document(session))
+    RETURN NEXT jsonb_build_object('outcome', jsonb_build_object('session', session_document(session)))
         || CASE WHEN event IS NULL THEN '{}' ELSE jsonb_build_object('events', jsonb_build_array(event)) END;
 END;
 $$;

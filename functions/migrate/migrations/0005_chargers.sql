@@ -84,7 +84,7 @@ BEGIN
 END;
 $$;
 
--- What an event of a connector says of it.
+-- What an event of a connector says of it. One that a vendor tells us of has no charger that we know.
 CREATE OR REPLACE FUNCTION connector_fields(connector connectors, previous_status text) RETURNS jsonb
 LANGUAGE sql STABLE AS $$
     SELECT jsonb_build_object(
@@ -99,7 +99,8 @@ LANGUAGE sql STABLE AS $$
     )
 $$;
 
--- Adds one report of a connector's status; an older one never overwrites a newer one. Gives the events it causes.
+-- Adds one report of a connector's status, by its charger or its vendor; an older one never overwrites a newer one. A
+-- charger that falls silent changes nothing: its last word stands, with its time. Gives the events it causes.
 CREATE OR REPLACE FUNCTION set_connector_status(
     reported uuid, new_status text, new_error text, reported_at timestamptz, correlation uuid, moment timestamptz
 ) RETURNS jsonb

@@ -26,14 +26,18 @@ LANGUAGE sql STABLE AS $$
     )
 $$;
 
--- Whether a session's charger has not told all of it.
+-- Whether a session's charger, or the vendor it is told by, has not told all of it.
 CREATE OR REPLACE FUNCTION session_is_incomplete(told uuid) RETURNS boolean
-LANGUAGE sql STABLE AS $$
-    SELECT NOT EXISTS (
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN NOT EXISTS (
         SELECT FROM transactions
         WHERE session_id = told AND stopped_at IS NOT NULL AND NOT stop_inferred
             AND NOT transaction_has_gaps(transactions)
-    )
+    ) AND NOT EXISTS (
+        SELECT FROM vendor_sessions WHERE session_id = told AND end_kwh >= start_kwh AND NOT end_inferred
+    );
+END;
 $$;
 
 -- Brings a session to what is known of its transaction, and gives the events of what changed. `settle`: no more
@@ -306,9 +310,9 @@ BEGIN
 END;
 $$;
 
--- What time brings: sessions that never began fail; transactions whose stop or whose missing reports never came, or of
--- which nothing was told for as long as `silence`, are settled with what is known; stops that were not obeyed are asked
--- for again, ten times at most; dead sockets are forgotten. At most `at_most` events a run.
+-- What time brings, but to what vendors tell of: sessions that never began fail; transactions whose stop or whose missing
+-- reports never came, or of which nothing was told for as long as `silence`, are settled with what is known; stops that
+-- were not obeyed are asked for again, ten times at most; dead sockets are forgotten. At most `at_most` events a run.
 -- It waits for no lock, so it is part of no deadlock: what somebody else holds is left to the next run.
 CREATE OR REPLACE FUNCTION expire_sessions(
     at_most integer, silence interval, correlation uuid, moment timestamptz
@@ -325,6 +329,7 @@ DECLARE
 BEGIN
     FOR overdue IN
         SELECT sessions.id FROM open_sessions JOIN sessions ON sessions.id = open_sessions.session_id
+            JOIN connectors ON connectors.id = sessions.connector_id AND connectors.charger_id IS NOT NULL
         WHERE sessions.status = 'STARTING' AND sessions.created_at <= moment - interval '3 minutes'
         ORDER BY sessions.id LIMIT at_most FOR UPDATE OF sessions SKIP LOCKED
     LOOP

@@ -24,6 +24,7 @@ CREATE TABLE IF NOT EXISTS tariffs (
     idle_per_minute    numeric(12, 6) NOT NULL DEFAULT 0 CHECK (idle_per_minute >= 0),
     idle_grace_minutes integer NOT NULL DEFAULT 0 CHECK (idle_grace_minutes >= 0),
     minimum            numeric(12, 6) NOT NULL DEFAULT 0 CHECK (minimum >= 0),
+    booking_fee        numeric(12, 6) NOT NULL DEFAULT 0 CHECK (booking_fee >= 0),   -- asked when a booking is confirmed
     vat_rate           numeric(6, 4) NOT NULL CHECK (vat_rate BETWEEN 0 AND 1),
     time_zone          text NOT NULL DEFAULT 'UTC',
     bands              jsonb NOT NULL DEFAULT '[]',   -- as GraphQL TariffBand; the first that fits holds
@@ -68,6 +69,7 @@ LANGUAGE sql STABLE AS $$
         'idlePerMinute', trim_scale(tariff.idle_per_minute)::text,
         'idleGraceMinutes', tariff.idle_grace_minutes,
         'minimum', trim_scale(tariff.minimum)::text,
+        'bookingFee', trim_scale(tariff.booking_fee)::text,
         'vatRate', trim_scale(tariff.vat_rate)::text,
         'timeZone', tariff.time_zone,
         'bands', tariff.bands,
@@ -85,14 +87,14 @@ DECLARE
     tariff tariffs;
 BEGIN
     INSERT INTO tariffs (id, station_id, operator, currency, per_kwh, per_minute, start_fee, idle_per_minute,
-                         idle_grace_minutes, minimum, vat_rate, time_zone, bands, valid_from, valid_to)
+                         idle_grace_minutes, minimum, booking_fee, vat_rate, time_zone, bands, valid_from, valid_to)
     SELECT n."id", n."stationId", n."operator", n."currency", n."perKWh", n."perMinute", n."startFee",
-           n."idlePerMinute", n."idleGraceMinutes", n."minimum", n."vatRate", n."timeZone", n."bands",
-           date_trunc('milliseconds', n."validFrom"), date_trunc('milliseconds', n."validTo")
+           n."idlePerMinute", n."idleGraceMinutes", n."minimum", COALESCE(n."bookingFee", 0), n."vatRate", n."timeZone",
+           n."bands", date_trunc('milliseconds', n."validFrom"), date_trunc('milliseconds', n."validTo")
     FROM jsonb_to_record(new_tariff) AS n (
         "id" uuid, "stationId" uuid, "operator" text, "currency" text, "perKWh" numeric, "perMinute" numeric,
-        "startFee" numeric, "idlePerMinute" numeric, "idleGraceMinutes" integer, "minimum" numeric, "vatRate" numeric,
-        "timeZone" text, "bands" jsonb, "validFrom" timestamptz, "validTo" timestamptz)
+        "startFee" numeric, "idlePerMinute" numeric, "idleGraceMinutes" integer, "minimum" numeric,
+        "bookingFee" numeric, "vatRate" numeric, "timeZone" text, "bands" jsonb, "validFrom" timestamptz, "validTo" timestamptz)
     RETURNING * INTO tariff;
     INSERT INTO audit_log (at, actor_id, action, subject, reason, correlation_id)
     VALUES (moment, created_by, 'TARIFF_CREATED', tariff.id::text, why, correlation);

@@ -4,11 +4,12 @@
 CREATE TABLE IF NOT EXISTS invoices (
     id                     uuid PRIMARY KEY,
     number                 text NOT NULL,
-    kind                   text NOT NULL CHECK (kind IN ('SESSION', 'SUBSCRIPTION', 'CREDIT_NOTE')),
+    kind                   text NOT NULL CHECK (kind IN ('SESSION', 'SUBSCRIPTION', 'BOOKING', 'CREDIT_NOTE')),
     user_id                uuid NOT NULL REFERENCES users,
     session_id             uuid REFERENCES sessions,
     subscription_id        uuid REFERENCES subscriptions,
     subscription_period_id uuid REFERENCES subscription_periods,
+    booking_id             uuid,             -- of 0015, which names the invoice, too
     corrects_invoice_id    uuid REFERENCES invoices,
     tariff_id              uuid,             -- no foreign keys to price lists: all bills would lock the same row there
     plan_id                uuid,
@@ -32,17 +33,20 @@ CREATE TABLE IF NOT EXISTS invoices (
     CONSTRAINT invoices_number_key UNIQUE (number),
     CHECK (net + vat = amount),
     CHECK (CASE
-        WHEN kind = 'CREDIT_NOTE' THEN corrects_invoice_id IS NOT NULL AND session_id IS NULL
+        WHEN kind = 'CREDIT_NOTE' THEN corrects_invoice_id IS NOT NULL AND session_id IS NULL AND booking_id IS NULL
             AND amount < 0 AND paid_amount = amount AND refunded_amount = 0 AND credited_unpaid = 0
         ELSE corrects_invoice_id IS NULL AND (session_id IS NOT NULL) = (kind = 'SESSION')
+            AND (booking_id IS NOT NULL) = (kind = 'BOOKING')
             AND credited_unpaid BETWEEN 0 AND amount AND paid_amount BETWEEN 0 AND amount - credited_unpaid
             AND refunded_amount BETWEEN credited_unpaid AND credited_unpaid + paid_amount
     END)
 );
--- One invoice a session, one a month of a subscription. A credit note names neither: the invoice it corrects does.
+-- One invoice a session, a month of a subscription, a booking. A credit note names none of them: the invoice it corrects
+-- does.
 CREATE UNIQUE INDEX IF NOT EXISTS invoices_session_id_key ON invoices (session_id) WHERE session_id IS NOT NULL;
 CREATE UNIQUE INDEX IF NOT EXISTS invoices_subscription_period_id_key ON invoices (subscription_period_id)
     WHERE subscription_period_id IS NOT NULL;
+CREATE UNIQUE INDEX IF NOT EXISTS invoices_booking_id_key ON invoices (booking_id) WHERE booking_id IS NOT NULL;
 CREATE INDEX IF NOT EXISTS invoices_user ON invoices (user_id, created_at DESC, id DESC);
 CREATE INDEX IF NOT EXISTS invoices_corrects ON invoices (corrects_invoice_id) WHERE corrects_invoice_id IS NOT NULL;
 CREATE INDEX IF NOT EXISTS invoices_remind_on ON invoices (remind_on) WHERE remind_on IS NOT NULL;
@@ -105,6 +109,7 @@ LANGUAGE sql STABLE AS $$
         'kind', invoice.kind,
         'sessionId', invoice.session_id,
         'subscriptionId', invoice.subscription_id,
+        'bookingId', invoice.booking_id,
         'correctsInvoiceId', invoice.corrects_invoice_id,
         'amount', jsonb_build_object('amount', invoice.amount::text, 'currency', invoice.currency),
         'net', jsonb_build_object('amount', invoice.net::text, 'currency', invoice.currency),
@@ -138,6 +143,7 @@ LANGUAGE sql STABLE AS $$
         'kind', invoice.kind,
         'sessionId', invoice.session_id,
         'subscriptionId', invoice.subscription_id,
+        'bookingId', invoice.booking_id,
         'userId', invoice.user_id,
         'amount', coins(invoice.amount, invoice.currency),
         'currency', invoice.currency
@@ -145,16 +151,18 @@ LANGUAGE sql STABLE AS $$
 $$;
 
 -- Writes an invoice under the year's next number, and takes it from the wallet when that holds all of it in the same
--- currency. `invoice`, decimals as text:
---   id · entryId, of the wallet's entry, should there be one · userId · kind SESSION or SUBSCRIPTION · sessionId ·
---   subscriptionId · subscriptionPeriodId · tariffId · planId · currency · gross · net · vat · vatRate · energyKwh ·
---   dueDate · reason, for the wallet's entry · lines [{description, quantity, unit, unitPrice, amount}]
+-- currency; one that a card has paid before leaves the wallet alone. `invoice`, decimals as text:
+--   id · entryId, of the wallet's entry, should there be one · userId · kind SESSION, SUBSCRIPTION or BOOKING ·
+--   sessionId · subscriptionId · subscriptionPeriodId · bookingId · tariffId · planId · currency · gross · net · vat ·
+--   vatRate · energyKwh · dueDate · reason, for the wallet's entry · lines [{description, quantity, unit, unitPrice,
+--   amount}] · paidBy, CARD if that has paid all of it
 -- Gives {invoiceId, number, status, event}; the caller returns `event` among its events.
 CREATE OR REPLACE FUNCTION issue_invoice(invoice jsonb, moment timestamptz, correlation uuid) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 DECLARE
     gross numeric := invoice->>'gross';
     lines jsonb := invoice->'lines';
+    by_card boolean := COALESCE(invoice->>'paidBy' = 'CARD', false);
     account users;
     settled boolean;
     issued invoices;
@@ -166,24 +174,25 @@ BEGIN
             USING ERRCODE = 'check_violation';
     END IF;
     SELECT * INTO account FROM users WHERE id = (invoice->>'userId')::uuid FOR NO KEY UPDATE;
-    settled := gross = 0 OR (account.wallet_currency = invoice->>'currency' AND account.wallet_balance >= gross);
-    IF settled AND gross > 0 THEN
+    settled := gross = 0 OR by_card OR (account.wallet_currency = invoice->>'currency' AND account.wallet_balance >= gross);
+    IF settled AND gross > 0 AND NOT by_card THEN
         PERFORM post_wallet_entry((invoice->>'entryId')::uuid, account.id, -gross, invoice->>'currency', 'INVOICE',
             invoice->>'id', invoice->>'reason', moment);
     END IF;
 
     WITH written AS (
         INSERT INTO invoices (id, number, kind, user_id, session_id, subscription_id, subscription_period_id,
-                              tariff_id, plan_id, amount, net, vat, vat_rate, currency, paid_amount, energy_kwh,
-                              due_date, status, method, paid_at, remind_on, created_at)
+                              booking_id, tariff_id, plan_id, amount, net, vat, vat_rate, currency, paid_amount,
+                              energy_kwh, due_date, status, method, paid_at, remind_on, created_at)
         VALUES ((invoice->>'id')::uuid, next_number('INVOICE', '', account.id, moment), invoice->>'kind', account.id,
                 (invoice->>'sessionId')::uuid, (invoice->>'subscriptionId')::uuid,
-                (invoice->>'subscriptionPeriodId')::uuid, (invoice->>'tariffId')::uuid, (invoice->>'planId')::uuid,
+                (invoice->>'subscriptionPeriodId')::uuid, (invoice->>'bookingId')::uuid,
+                (invoice->>'tariffId')::uuid, (invoice->>'planId')::uuid,
                 gross, (invoice->>'net')::numeric, (invoice->>'vat')::numeric, (invoice->>'vatRate')::numeric,
                 invoice->>'currency', CASE WHEN settled THEN gross ELSE 0 END,
                 COALESCE((invoice->>'energyKwh')::numeric, 0), (invoice->>'dueDate')::date,
                 CASE WHEN settled THEN 'PAID' ELSE 'PENDING' END,
-                CASE WHEN NOT settled THEN NULL WHEN gross > 0 THEN 'WALLET' ELSE 'NONE' END,
+                CASE WHEN NOT settled THEN NULL WHEN gross = 0 THEN 'NONE' WHEN by_card THEN 'CARD' ELSE 'WALLET' END,
                 CASE WHEN settled THEN moment END, CASE WHEN NOT settled THEN (invoice->>'dueDate')::date + 1 END,
                 date_trunc('milliseconds', moment))
         RETURNING *
@@ -294,7 +303,7 @@ BEGIN
     ), listed AS (
         INSERT INTO invoice_lines (invoice_id, position, description, quantity, unit, unit_price, amount)
         VALUES (new_invoice, 1, 'Credit for invoice ' || original.number, -1,
-                CASE original.kind WHEN 'SUBSCRIPTION' THEN 'month' ELSE 'session' END, back, -back)
+                CASE original.kind WHEN 'SUBSCRIPTION' THEN 'month' WHEN 'BOOKING' THEN 'booking' ELSE 'session' END, back, -back)
     )
     SELECT * INTO issued FROM written;
     RETURN jsonb_build_object('creditNoteId', issued.id, 'number', issued.number);

@@ -28,6 +28,12 @@ pub const MIGRATIONS: &[Migration] = migrations![
     11 "0011_billing",
     12 "0012_payments",
     13 "0013_events",
+    14 "0014_slots",
+    15 "0015_bookings",
+    16 "0016_vendors",
+    17 "0017_vendor_reports",
+    18 "0018_refunds",
+    19 "0019_no_shows",
 ];
 
 /// One file.

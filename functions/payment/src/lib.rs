@@ -1,5 +1,5 @@
 //! Payments by card through a provider that speaks Stripe's API, top-ups and refunds. Owns the tables `payments` and
-//! `refunds`; invoices and the ledger are billing's, moved through its SQL functions.
+//! `refunds`; invoices and the ledger are billing's, bookings those of their crate: moved through their SQL functions.
 //!
 //! Nobody is charged twice, whatever is killed or lost: a payment confirms one intent only, the one its row names
 //! before it is confirmed, and it ends only when the provider says that this intent succeeded or can never succeed.
@@ -29,8 +29,9 @@ use tokio::time::timeout;
 
 pub use account::{Account, AccountSecret};
 pub use get::{GetPayment, get};
+pub use limits::limits as card_limits;
 pub use pay::{PayInvoice, TopUpWallet, pay_invoice, top_up};
-pub use payment::{Payment, PaymentPurpose, PaymentStatus};
+pub use payment::{Begun, Payment, PaymentPurpose, PaymentStatus};
 pub use provider::{PATIENCE, Provider};
 pub use reconcile::{ReconcileRequest, Reconciled, reconcile};
 pub use refund::{Refund, RefundInvoice, RefundStatus, refund};

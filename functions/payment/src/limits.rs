@@ -58,8 +58,9 @@ const LIMITS: &[Limits] = &[
     ("XPF", 0, "1", None),
 ];
 
-/// The limits as `begin_payment` takes them.
-pub(crate) fn limits() -> Value {
+/// What cards can be charged, by currency: `{"EUR": {"minimum": "0.50", "step": "0.01"}}`, as `begin_payment` and
+/// `confirm_booking` take it.
+pub fn limits() -> Value {
     let of = |(code, _, step, minimum): &Limits| {
         let mut limits = json!({ "step": step });
         if let Some(minimum) = minimum {

@@ -8,7 +8,7 @@ use shared::{Caller, Currency, Failure, InvoiceId, Money, Timestamp};
 use crate::Payments;
 use crate::amount::Amount;
 use crate::key::IdempotencyKey;
-use crate::payment::{Payment, Record};
+use crate::payment::{Begun, Payment, Record};
 use crate::store::{self, Asked, Beginning};
 use crate::tokens::PaymentMethod;
 
@@ -100,10 +100,16 @@ impl Payments {
     async fn pay(&self, caller: &Caller, request: Value, key: &IdempotencyKey) -> Result<Payment, Failure> {
         let asked = Asked { payer: caller.user()?.id, request, key: key.hash() };
         let payment = match store::begin(&self.outbox, asked, caller.at, caller.correlation_id).await? {
-            Beginning::Begun { payment } => payment,
+            Beginning::Begun { payment } => *payment,
             refusal => return Err(refused(&refusal)),
         };
         self.drive_or_leave(payment, caller.at).await
+    }
+
+    /// Charges the card of a payment that another context has begun, as far as the provider answers in time. If it does
+    /// not, the payment is told as it was, and looked after later.
+    pub async fn charge(&self, begun: Begun, now: Timestamp) -> Result<Payment, Failure> {
+        self.drive_or_leave(begun.0, now).await
     }
 
     /// Goes on as far as the provider answers. If it does not, that is no failure of the request: the payment stands, and

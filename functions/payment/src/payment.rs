@@ -2,7 +2,7 @@
 
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
-use shared::{Currency, InvoiceId, Money, PaymentId, Timestamp, UserId};
+use shared::{BookingId, Currency, InvoiceId, Money, PaymentId, Timestamp, UserId};
 
 use crate::tokens::{IntentRef, PaymentMethod};
 
@@ -14,6 +14,8 @@ pub enum PaymentPurpose {
     Invoice,
     /// Money for the wallet, by card.
     TopUp,
+    /// A booking, by card.
+    Booking,
 }
 
 /// How far it is.
@@ -45,8 +47,10 @@ pub struct Payment {
     pub id: PaymentId,
     /// What for.
     pub purpose: PaymentPurpose,
-    /// Which invoice, of one.
+    /// Which invoice, of one, and of a booking that is paid.
     pub invoice_id: Option<InvoiceId>,
+    /// Which booking, of one.
+    pub booking_id: Option<BookingId>,
     /// All of it.
     pub amount: Money,
     /// What of it came from the wallet.
@@ -71,6 +75,7 @@ pub(crate) struct Record {
     pub(crate) user_id: UserId,
     purpose: PaymentPurpose,
     invoice_id: Option<InvoiceId>,
+    booking_id: Option<BookingId>,
     amount: Decimal,
     from_wallet: Decimal,
     from_card: Decimal,
@@ -81,6 +86,11 @@ pub(crate) struct Record {
     failure_code: Option<String>,
     pub(crate) created_at: Timestamp,
 }
+
+/// A payment that another context's statement has begun, as `payment_document` of migration 0012 tells it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(transparent)]
+pub struct Begun(pub(crate) Record);
 
 impl Record {
     /// The card's part, as it is charged.
@@ -95,6 +105,7 @@ impl Record {
             id: self.id,
             purpose: self.purpose,
             invoice_id: self.invoice_id,
+            booking_id: self.booking_id,
             amount: money(self.amount),
             from_wallet: money(self.from_wallet),
             from_card: money(self.from_card),

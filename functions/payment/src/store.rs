@@ -1,7 +1,7 @@
-//! Payments and refunds in PostgreSQL; every write is one function of migration 0012.
+//! Payments and refunds in PostgreSQL; every write is one function of migration 0012 or 0018.
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use shared::{
     CorrelationId, Database, DatabaseError, Failure, InvoiceId, Outbox, PaymentId, RefundId, Statement,
     Timestamp, UserId,
@@ -19,7 +19,7 @@ use crate::webhook::{About, Hint};
 pub(crate) enum Beginning {
     /// Now, or by the same request earlier.
     Begun {
-        payment: Record,
+        payment: Box<Record>,
     },
     NoAccount,
     NoInvoice,
@@ -89,15 +89,21 @@ pub(crate) async fn settle(
         PaymentStatus::Failed => "FAILED",
     };
     let write = Statement::new(
-        "SELECT settle_payment(:payment::uuid, :intent::text, :report::text, :code::text, :entry::uuid,
+        "SELECT settle_payment(:payment::uuid, :intent::text, :report::text, :code::text, :new_ids::jsonb,
                                :now::timestamptz)",
     );
+    let new_ids = json!({
+        "entry": Uuid::now_v7(),
+        "invoice": InvoiceId::new(),
+        "refund": RefundId::new(),
+        "creditNote": InvoiceId::new(),
+    });
     let write = write
         .bind("payment", payment)
         .bind("intent", intent.map(IntentRef::as_str))
         .bind("report", report)
         .bind("code", code)
-        .bind("entry", Uuid::now_v7())
+        .bind("new_ids", new_ids)
         .bind("now", now);
     outbox.write(write).await?.ok_or_else(|| Failure::fault("settle_payment gave no row"))
 }
@@ -165,13 +171,13 @@ pub(crate) async fn begin_refund(
     correlation_id: CorrelationId,
 ) -> Result<RefundBeginning, Failure> {
     let write = Statement::new(
-        "SELECT begin_refund(:refund::uuid, :credit_note::uuid, :entry::uuid, :operator::uuid, :asked::jsonb,
-                             :key::text, :now::timestamptz, :correlation_id::uuid)",
+        "SELECT begin_refund(:new_ids::jsonb, :operator::uuid, :asked::jsonb, :key::text, :now::timestamptz,
+                             :correlation_id::uuid)",
     );
+    let new_ids =
+        json!({ "refund": RefundId::new(), "creditNote": InvoiceId::new(), "entry": Uuid::now_v7() });
     let write = write
-        .bind("refund", RefundId::new())
-        .bind("credit_note", InvoiceId::new())
-        .bind("entry", Uuid::now_v7())
+        .bind("new_ids", new_ids)
         .bind("operator", asked.operator)
         .bind("asked", asked.request)
         .bind("key", asked.key)

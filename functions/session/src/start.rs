@@ -66,6 +66,9 @@ impl From<Refusal> for Failure {
                 Self::conflict("STATION_NOT_CONTROLLED", "this station cannot be started from the app")
             }
             Refusal::ConnectorBusy => Self::conflict("CONNECTOR_BUSY", "somebody else is charging here"),
+            Refusal::ConnectorReserved => {
+                Self::conflict("CONNECTOR_RESERVED", "somebody else has booked this connector")
+            }
             Refusal::ConnectorUnavailable => {
                 Self::conflict("CONNECTOR_UNAVAILABLE", "the connector is out of order")
             }

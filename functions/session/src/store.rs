@@ -26,10 +26,18 @@ pub(crate) enum Refusal {
     NoConnector,
     StationNotControlled,
     ConnectorBusy,
+    ConnectorReserved,
     ConnectorUnavailable,
     ChargerOffline,
     TooManySessions,
     IdempotencyKeyReused,
+}
+
+/// Why a session was not ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub(crate) enum Unended {
+    StationNotControlled,
 }
 
 /// Why a session was not corrected.
@@ -97,15 +105,14 @@ impl Stores {
         id: SessionId,
         driver: Option<UserId>,
         now: Timestamp,
-    ) -> Result<Option<Session>, Failure> {
+    ) -> Result<Option<Result<Session, Unended>>, Failure> {
         let statement =
             Statement::new("SELECT * FROM end_session(:id::uuid, :driver::uuid, :now::timestamptz)");
         let statement = statement.bind("id", id).bind("driver", driver).bind("now", now);
-        let ended = self.outbox.write(statement).await?;
-        if let Some(session) = &ended {
-            self.cached.put(session).await;
+        match self.outbox.write(statement).await? {
+            Some(written) => Ok(Some(self.through(written).await)),
+            None => Ok(None),
         }
-        Ok(ended)
     }
 
     /// None when there is no such session.
@@ -151,7 +158,8 @@ impl Stores {
         )
         .bind("id", id)
         .bind("user", user.id)
-        .bind("operator", user.roles.contains(&Role::Operator));
+        .bind("operator", user.roles.contains(&Role::Operator))
+        .repeatable();
         let session: Option<Session> = self.outbox.database().row(statement).await?;
         if let Some(open) = session.as_ref().filter(|session| !session.status.is_over()) {
             self.cached.put(open).await;
@@ -165,7 +173,7 @@ impl Stores {
              WHERE user_id = :driver::uuid AND status IN ('STARTING', 'IN_PROGRESS', 'STOPPING')
              ORDER BY id DESC LIMIT 100",
         );
-        Ok(self.outbox.database().rows(statement.bind("driver", driver)).await?)
+        Ok(self.outbox.database().rows(statement.bind("driver", driver).repeatable()).await?)
     }
 
     pub(crate) async fn list(
@@ -195,7 +203,8 @@ impl Stores {
         .bind("before", before)
         .bind("from", wanted.from.map(in_range))
         .bind("to", wanted.to.map(in_range))
-        .bind("limit", limit);
+        .bind("limit", limit)
+        .repeatable();
         Ok(self.outbox.database().rows(statement).await?)
     }
 
@@ -225,7 +234,8 @@ impl Stores {
         .bind("limit", limit)
         .bind("session", session)
         .bind("user", user.id)
-        .bind("operator", user.roles.contains(&Role::Operator));
+        .bind("operator", user.roles.contains(&Role::Operator))
+        .repeatable();
         Ok(self.outbox.database().row(statement).await?)
     }
 }

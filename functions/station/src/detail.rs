@@ -14,8 +14,9 @@ use crate::store::aurora::{Aurora, StationRow};
 use crate::store::{connector_key, detail_key};
 
 const LIFETIME: Duration = Duration::from_secs(600);
-/// How a cached station that has live connectors tells; a JSON string cannot hold it, its quotes would be escaped.
-const CONTROLLED: &str = r#""controlled":true"#;
+/// How a cached station that has live connectors tells: they have numbers. A JSON string cannot hold it, its quotes would
+/// be escaped.
+const LIVE: &str = r#""connectorNumber":""#;
 
 /// The argument of `getStation`.
 #[derive(Debug, Clone, Deserialize)]
@@ -32,8 +33,13 @@ pub struct Details {
 
 /// The station asked for.
 pub async fn get(details: &Details, request: GetStation) -> Result<Box<RawValue>, Failure> {
-    let mut found = details.many(&[request.id]).await?;
-    found.remove(&request.id).ok_or(Failure::NotFound("station"))
+    one(details, request.id).await
+}
+
+/// The station of that id.
+pub(crate) async fn one(details: &Details, id: StationId) -> Result<Box<RawValue>, Failure> {
+    let mut found = details.many(&[id]).await?;
+    found.remove(&id).ok_or(Failure::NotFound("station"))
 }
 
 impl Details {
@@ -78,7 +84,7 @@ impl Details {
         let mut stations = HashMap::with_capacity(ids.len());
         for (id, text) in ids.iter().zip(texts) {
             let Some(text) = text else { continue };
-            let text = if text.contains(CONTROLLED) { self.live(&text).await } else { Some(text) };
+            let text = if text.contains(LIVE) { self.live(&text).await } else { Some(text) };
             if let Some(raw) = text.and_then(|text| RawValue::from_string(text).ok()) {
                 stations.insert(*id, raw);
             }
@@ -143,9 +149,9 @@ fn station_id<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Stati
 
 impl From<StationRow> for Station {
     fn from(row: StationRow) -> Self {
-        let controlled = !row.connectors.is_empty();
+        let controlled = row.connectors.iter().any(|connector| connector.controlled);
         let live = row.connectors.iter().map(|connector| connector.updated_at).max();
-        let connectors = if controlled {
+        let connectors = if live.is_some() {
             row.connectors
                 .into_iter()
                 .map(|connector| Connector {

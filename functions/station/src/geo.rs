@@ -69,6 +69,12 @@ impl Point {
         let round = |degrees: f64| (degrees * 1e4).round() / 1e4;
         Self { latitude: Latitude(round(self.north())), longitude: Longitude(round(self.east())) }
     }
+
+    /// The nearest place whose degrees are multiples of `step`.
+    pub(crate) fn rounded_to(self, step: f64) -> Self {
+        let round = |degrees: f64| (degrees / step).round() * step;
+        Self { latitude: Latitude(round(self.north())), longitude: Longitude(round(self.east())) }
+    }
 }
 
 /// A distance in whole millimetres: exact to compare and to carry in a cursor.

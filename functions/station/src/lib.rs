@@ -1,5 +1,6 @@
 //! Stations: the OpenChargeMap mirror and its synchronisation, the search around a point, and a station's details.
-//! Reads the connectors that the charger context controls; starts nothing, bills nothing.
+//! Told to GraphQL and, in fewer words, to `/v1`. Reads the connectors that chargers and vendors report of; starts nothing,
+//! bills nothing.
 
 pub mod cells;
 mod detail;
@@ -9,6 +10,7 @@ mod nearby;
 pub mod ocm;
 mod store;
 mod sync;
+pub mod v1;
 
 pub use detail::{Details, GetStation, get};
 pub use nearby::{Circle, Filters, Nearby, Search, StationEdge, StationPage, mirror_filter, nearby};

@@ -20,7 +20,7 @@ pub struct Station {
     pub latitude: f64,
     /// Degrees east.
     pub longitude: f64,
-    /// The ones we control, or else the mirrored ones.
+    /// The ones we control and those that vendors report of, or else the mirrored ones.
     pub connectors: Vec<Connector>,
     /// Of the station as a whole.
     pub status: StationStatus,
@@ -42,13 +42,13 @@ pub struct Station {
     pub attribution: Option<String>,
 }
 
-/// `Connector`: one we control, or a group of like ones in the mirror.
+/// `Connector`: one we control or a vendor reports of, or a group of like ones in the mirror.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Connector {
-    /// A controlled connector's id, or the mirrored group's.
+    /// Its own, or the mirrored group's.
     pub id: Uuid,
-    /// At its charger; controlled ones only.
+    /// At its charger or station; none for a mirrored group.
     pub connector_number: Option<String>,
     /// As in OpenChargeMap's titles: `CCS (Type 2)`.
     #[serde(rename = "type")]
@@ -58,7 +58,7 @@ pub struct Connector {
     pub power_kw: Option<PowerKw>,
     /// How many of the kind.
     pub quantity: i32,
-    /// Live for a controlled one, `UNKNOWN` for a mirrored one.
+    /// Live, or `UNKNOWN` for a mirrored group.
     pub status: ConnectorStatus,
     /// When the status was reported.
     pub updated_at: Option<Timestamp>,

@@ -1,32 +1,30 @@
 //! `nearbyStations`: who lies in a circle comes from the mirror and from our own stations, is ranked by distance here,
-//! and is kept in Redis; how a station looks comes from where `getStation` takes it.
+//! and is kept in Redis; how a station looks comes from where `getStation` takes it. With the mirror gone, the last list
+//! of those parts is told, with its age.
 
+mod list;
 mod ranking;
 mod search;
 
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use mongodb::bson::Document;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use sha2::{Digest, Sha256};
-use shared::{Cache, Cursor, Failure, MissingSetting, PageInfo, StationId};
+use shared::{Cache, Cursor, Failure, MissingSetting, PageInfo, StationId, Timestamp};
 use tracing::info;
 
 use crate::detail::Details;
 use crate::geo::{Distance, Point};
-use crate::model::StationStatus;
 use crate::store::aurora::Aurora;
-use crate::store::list_key;
 use crate::store::mirror::{Mirror, query};
 
+use list::Source;
 pub(crate) use ranking::{OwnStation, rank};
 pub use search::{Circle, Filters, Search};
+pub(crate) use search::{MinPowerKw, RadiusKm, Title};
 
-/// A circle holds at most this many stations; those beyond are the farthest.
-const MOST: i64 = 2_000;
-const LIST_LIFETIME: Duration = Duration::from_secs(300);
 /// The cached list serves every point that rounds to the same: its circle is larger by more than rounding moves one.
 const ROUNDING_KM: f64 = 0.02;
 
@@ -46,6 +44,11 @@ pub struct StationPage {
     pub edges: Vec<StationEdge>,
     /// What is beyond.
     pub page_info: PageInfo,
+    /// When the stations were looked up.
+    pub as_of: Timestamp,
+    /// Whether it is so long ago because the mirror does not answer.
+    #[serde(skip)]
+    pub is_stale: bool,
 }
 
 /// `StationEdge`.
@@ -81,17 +84,17 @@ impl Nearby {
     }
 }
 
-/// The page of stations that `search` asks for.
-pub async fn nearby(stores: &Nearby, search: Search) -> Result<StationPage, Failure> {
+/// The page of stations that `search` asks for at `now`.
+pub async fn nearby(stores: &Nearby, search: Search, now: Timestamp) -> Result<StationPage, Failure> {
     let started = Instant::now();
     let after = search.after.as_ref().map(Cursor::key::<(Distance, StationId)>).transpose()?;
     let circle = search.circle();
 
     let asked = Instant::now();
-    let (candidates, cached) = candidates(stores, around(circle), &search.filters()).await?;
+    let (list, source) = list::find(stores, around(circle), &search.filters(), now).await?;
     let mut stores_took = asked.elapsed();
 
-    let ranked = rank(&candidates, circle);
+    let ranked = rank(&list.candidates, circle);
     let begin = after.map_or(0, |after| ranked.partition_point(|key| *key <= after));
     let wanted = &ranked[begin..];
     let page = &wanted[..wanted.len().min(search.first().get())];
@@ -110,12 +113,12 @@ pub async fn nearby(stores: &Nearby, search: Search) -> Result<StationPage, Fail
     info!(
         own_ms = own.as_secs_f64() * 1e3,
         store_ms = stores_took.as_secs_f64() * 1e3,
-        cached,
-        candidates = candidates.len(),
+        ?source,
+        candidates = list.candidates.len(),
         edges = edges.len(),
         "searched"
     );
-    Ok(StationPage { edges, page_info })
+    Ok(StationPage { edges, page_info, as_of: list.as_of, is_stale: source == Source::Last })
 }
 
 /// The filter that a search without a cache asks the mirror's collection [`MIRROR_COLLECTION`](crate::MIRROR_COLLECTION) with: for `explain`, which tells
@@ -138,48 +141,6 @@ fn edges(
     found
         .map(|(key, node)| Ok(StationEdge { cursor: Cursor::of(key)?, node, distance_km: key.0.km() }))
         .collect()
-}
-
-/// Everything in the circle, and whether Redis knew it.
-async fn candidates(
-    stores: &Nearby,
-    circle: Circle,
-    filters: &Filters,
-) -> Result<(Vec<Candidate>, bool), Failure> {
-    if filters.status == Some(StationStatus::Removed) {
-        return Ok((Vec::new(), false));
-    }
-    let key = list_key(&stores.cache, &fingerprint(circle, filters)).await;
-    if let Some(key) = &key
-        && let Some(candidates) = stores.cache.get::<Vec<Candidate>>(key).await
-    {
-        return Ok((candidates, true));
-    }
-    let (mirrored, own) = tokio::try_join!(
-        // Boxed: the driver's futures nest deeper than the compiler follows.
-        Box::pin(stores.mirror.near(circle, filters, MOST)),
-        stores.aurora.own_stations(circle, MOST),
-    )?;
-    let candidates = ranking::merge(mirrored, &own, filters);
-    if let Some(key) = &key {
-        stores.cache.set(key, &candidates, LIST_LIFETIME).await;
-    }
-    Ok((candidates, false))
-}
-
-/// Tells searches apart in a key, whatever their texts hold.
-fn fingerprint(circle: Circle, filters: &Filters) -> String {
-    let search = serde_json::json!([
-        circle.center.north(),
-        circle.center.east(),
-        circle.radius_km,
-        filters.connector_type,
-        filters.min_power_kw,
-        filters.status,
-        filters.operator,
-    ]);
-    let digest = Sha256::digest(search.to_string());
-    digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl TryFrom<(StationId, f64, f64)> for Candidate {

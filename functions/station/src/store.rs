@@ -22,6 +22,11 @@ pub(crate) fn connector_key(station: StationId, connector: Uuid) -> String {
     format!("station:{station}:connectors:{connector}")
 }
 
+/// Where the last list of searches like that one is kept, whatever has changed since.
+pub(crate) fn last_list_key(hash: &str) -> String {
+    format!("stations:last:{hash}")
+}
+
 /// Where the list of a search is kept, `hash` telling searches apart; none when Redis is gone.
 pub(crate) async fn list_key(cache: &Cache, hash: &str) -> Option<String> {
     let generation = cache.ask(async |redis| redis::AsyncTypedCommands::get(redis, GENERATION).await).await?;

@@ -10,7 +10,7 @@ use crate::access_token::{AccessTokenVerifier, Verified};
 /// A decision is kept no longer than this, so that a new role or a withdrawn key takes effect soon.
 const MAX_TTL_SECONDS: i64 = 60;
 /// Fields that only operators may ask for. Their resolvers check it again.
-const OPERATOR_FIELDS: [&str; 15] = [
+const OPERATOR_FIELDS: [&str; 20] = [
     "Mutation.createPlan",
     "Mutation.createTariff",
     "Mutation.creditWallet",
@@ -18,14 +18,19 @@ const OPERATOR_FIELDS: [&str; 15] = [
     "Mutation.endTariff",
     "Mutation.refundInvoice",
     "Mutation.registerCharger",
+    "Mutation.registerVendor",
+    "Mutation.registerVendorConnectors",
     "Mutation.replayDeadLetters",
     "Mutation.retirePlan",
+    "Mutation.rotateVendorKey",
+    "Mutation.setStationHours",
     "Mutation.updateSession",
     "Query.auditLog",
     "Query.deadLetters",
     "Query.eventTrail",
     "Query.listTariffs",
     "Query.user",
+    "Query.vendors",
 ];
 
 /// The answer to AppSync. It depends on the token alone: AppSync keeps it by token, whatever the query.

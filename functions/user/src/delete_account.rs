@@ -50,6 +50,9 @@ fn refusal(obstacle: Obstacle) -> Failure {
     match obstacle {
         Obstacle::Changed => wrong(PASSWORD),
         Obstacle::SessionOpen => Failure::conflict("SESSION_OPEN", "a charging session has not ended"),
+        Obstacle::BookingOpen => {
+            Failure::conflict("BOOKING_OPEN", "a booking is not over: cancel it, or wait for its end")
+        }
         Obstacle::InvoicesUnpaid => {
             Failure::conflict("INVOICES_UNPAID", "an invoice is unpaid, or about to be written")
         }

@@ -102,6 +102,21 @@ async fn nobody_leaves_while_something_is_open() {
 
     world
         .run(&format!(
+            "INSERT INTO bookings (id, user_id, station_id, connector_id, start_ts, end_ts, status, hold_token, price,
+                                   currency, vat_rate, confirmed_at, correlation_id, created_at, updated_at)
+             VALUES (gen_random_uuid(), '{}', '{STATION}', '{CONNECTOR}', now(), now() + interval '1 hour', 'PENDING',
+                     'hold', 0, 'EUR', 0, now(), gen_random_uuid(), now(), now())",
+            ada.id
+        ))
+        .await;
+    for status in ["PENDING", "CONFIRMED", "ACTIVE"] {
+        world.run(&format!("UPDATE bookings SET status = '{status}'")).await;
+        refused("BOOKING_OPEN").await;
+    }
+    world.run("UPDATE bookings SET status = 'COMPLETED'").await;
+
+    world
+        .run(&format!(
             "INSERT INTO payments (id, user_id, purpose, amount, currency, from_wallet, from_card, payment_method, status,
                                    idempotency_key, request, correlation_id, created_at, updated_at, looked_at)
              VALUES (gen_random_uuid(), '{}', 'TOP_UP', 10, 'EUR', 0, 10, 'pm', 'PENDING', 'key', '{{}}',

@@ -46,6 +46,8 @@ pub(crate) struct Addresses {
     pub(crate) websocket_api: String,
     /// Where a charger dials, followed by its id.
     pub(crate) ocpp: String,
+    /// The live feed: where its WebSocket API's stage is, to be followed by `?token=`.
+    pub(crate) live: String,
     pub(crate) lambda: String,
     pub(crate) data_api: String,
     pub(crate) aws: String,
@@ -61,6 +63,7 @@ impl Addresses {
             http_api: url("http", ports.http_api, ""),
             websocket_api: url("ws", ports.websocket_api, ""),
             ocpp: url("ws", ports.websocket_api, "/ocpp/"),
+            live: url("ws", ports.websocket_api, "/live"),
             lambda: url("http", ports.lambda, ""),
             data_api: url("http", ports.data_api, ""),
             aws: url("http", ports.ministack, ""),
@@ -85,7 +88,7 @@ impl StackFile {
 
 impl fmt::Display for StackFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Addresses { graphql, graphql_tls, realtime, http_api, ocpp, lambda, data_api, .. } =
+        let Addresses { graphql, graphql_tls, realtime, http_api, ocpp, live, lambda, data_api, .. } =
             &self.addresses;
         let ocpp = format!("{ocpp}{{chargePointId}}");
         let rows = [
@@ -93,6 +96,7 @@ impl fmt::Display for StackFile {
             ("GraphQL (TLS)", graphql_tls),
             ("subscriptions", realtime),
             ("REST", http_api),
+            ("live feed", live),
             ("chargers (OCPP)", &ocpp),
             ("Lambda Invoke API", lambda),
             ("RDS Data API", data_api),

@@ -25,12 +25,14 @@ use crate::up::Problem;
 
 /// A client that keeps its connection open must not keep the stack up.
 const CLOSE_WITHIN: Duration = Duration::from_secs(6);
+/// The WebSocket API that clients reach by `/ocpp/{id}`, as through the foundation's edge.
+const BEHIND_THE_EDGE: &str = "OcppApi";
 
 /// What the doors serve, read from the template before anything runs.
 pub(crate) struct Definitions {
     graphql: Option<ApiDefinition>,
     http_api: Option<http::ApiDefinition>,
-    websocket_api: Option<websocket::ApiDefinition>,
+    websocket_apis: Vec<websocket::ApiDefinition>,
 }
 
 /// The doors' ports, taken before anything else starts.
@@ -63,7 +65,7 @@ impl Definitions {
             None => Ok(Self {
                 graphql,
                 http_api: http::ApiDefinition::from_stack(stack)?,
-                websocket_api: websocket::ApiDefinition::from_stack(stack)?,
+                websocket_apis: websocket::ApiDefinition::from_stack(stack)?,
             }),
             Some(other) => Err(TemplateError {
                 place: format!("Resources.{}", other.logical_id),
@@ -79,7 +81,7 @@ impl Listeners {
             graphql: ports::listen(ports.appsync, "AppSync")?,
             graphql_tls: ports::listen(ports.appsync_tls, "AppSync over TLS")?,
             http_api: ports::listen(ports.http_api, "the HTTP API")?,
-            websocket_api: ports::listen(ports.websocket_api, "the WebSocket API")?,
+            websocket_api: ports::listen(ports.websocket_api, "the WebSocket APIs")?,
             lambda: ports::listen(ports.lambda, "the Lambda Invoke API")?,
             data_api: ports::listen(ports.data_api, "the RDS Data API")?,
         })
@@ -144,11 +146,18 @@ impl Doors {
             let stop = closing.clone();
             doors.serve("the HTTP API", async move { api.serve(listeners.http_api, stop).await });
         }
-        if let Some(definition) = definitions.websocket_api {
-            let api = websocket::Api::new(definition, doors.invoke(), websocket::Options::default());
-            let stop = closing.clone();
-            doors.serve("the WebSocket API", async move { api.serve(listeners.websocket_api, stop).await });
-        }
+        let apis = definitions.websocket_apis.into_iter().map(|definition| {
+            let mut options = websocket::Options::default();
+            if definition.logical_id != BEHIND_THE_EDGE {
+                options.edge = None;
+            }
+            websocket::Api::new(definition, doors.invoke(), options)
+        });
+        let apis: Vec<_> = apis.collect();
+        let stop = closing.clone();
+        doors.serve("the WebSocket APIs", async move {
+            websocket::serve(&apis, listeners.websocket_api, stop).await
+        });
         Ok(doors)
     }
 

@@ -2,7 +2,9 @@
 //! the owner's. A field of the schema without a row in the table fails, and so does a row without a field.
 
 pub(super) mod api;
+mod booking;
 mod events;
+mod live;
 mod money;
 pub(super) mod row;
 mod session;
@@ -11,6 +13,7 @@ mod station;
 mod tariff;
 mod traces;
 mod user;
+mod vendor;
 
 use std::collections::BTreeSet;
 
@@ -26,18 +29,30 @@ use row::{Outcome, Row, Who};
 use stage::Stage;
 
 /// The table, a context after another.
-const TABLE: [&[Row]; 6] =
-    [user::ROWS, station::ROWS, session::ROWS, tariff::ROWS, money::ROWS, events::ROWS];
+const TABLE: [&[Row]; 9] = [
+    user::ROWS,
+    station::ROWS,
+    booking::ROWS,
+    session::ROWS,
+    tariff::ROWS,
+    money::ROWS,
+    vendor::ROWS,
+    live::ROWS,
+    events::ROWS,
+];
 
 /// Every row.
 pub(super) fn rows() -> impl Iterator<Item = &'static Row> {
     TABLE.into_iter().flatten()
 }
 
+/// One owner's holds are asked for by everybody.
+pub(super) const MANY_HOLDS: Needs = Needs { faults: false, parameters: &["BookingMaxHoldsPerUser=20"] };
+
 /// Everybody asks for everything.
 pub(super) async fn run(size: Size, place: &Place) -> Result<Proof> {
     place
-        .prove("matrix", Needs::default(), async |own| {
+        .prove("matrix", MANY_HOLDS, async |own| {
             let matrix = Matrix { api: Api::read()?, stage: Stage::set(&own.stack, size).await? };
             matrix.prove().await
         })

@@ -9,11 +9,12 @@ use serde_json::{Value, json};
 
 use super::billing::published;
 use super::database::Database;
+use super::matrix::MANY_HOLDS;
 use super::matrix::api::{Api, Leaf};
 use super::matrix::row::{Row, Who};
 use super::matrix::rows;
 use super::matrix::stage::Stage;
-use super::place::{Needs, Place};
+use super::place::Place;
 use super::queues::Queues;
 use super::{Proof, Size};
 use crate::Result;
@@ -29,7 +30,7 @@ const REFUSAL: &str = "must not hold a card number";
 
 /// None anywhere.
 pub(super) async fn run(size: Size, place: &Place) -> Result<Proof> {
-    place.prove("pans", Needs::default(), async |own| prove(size, &own.stack).await).await
+    place.prove("pans", MANY_HOLDS, async |own| prove(size, &own.stack).await).await
 }
 
 async fn prove(size: Size, stack: &Stack) -> Result<Proof> {

@@ -1,4 +1,5 @@
-//! Consumer of `SESSION_UPDATED` (`STARTING`, `STOPPING`) and `TRANSACTION_REFUSED`. Reads sessions, writes calls, posts to chargers.
+//! Consumer of `SESSION_UPDATED` (`STARTING`, `STOPPING`), `TRANSACTION_REFUSED`, `BOOKING_DUE`, `BOOKING_CANCELLED` and
+//! `BOOKING_NO_SHOW`. Reads sessions and bookings, writes calls, posts to chargers.
 use charger::{Stores, command};
 
 #[tokio::main(flavor = "current_thread")]

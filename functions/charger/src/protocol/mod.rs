@@ -15,9 +15,9 @@ use ocpp_kit::rpc::{CallError, ErrorCode};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use shared::{ChargerId, CorrelationId, Failure, Timestamp};
-use tracing::error;
+use tracing::{error, warn};
 
-use crate::{Commanded, Records};
+use crate::{Commanded, Records, Reservation};
 
 /// API Gateway takes no larger message.
 const LARGEST_PAYLOAD: usize = 128 * 1024;
@@ -92,13 +92,13 @@ pub(crate) fn handler(protocol: Protocol, action: &str) -> Result<Handler, CallE
     })
 }
 
-/// What a charger says to a remote start or stop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a charger says to what we ask.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum RemoteAnswer {
     /// It will.
     Accepted,
-    /// It will not.
-    Refused,
+    /// It will not: the status that it answers with, or the error's code.
+    Refused(String),
     /// Nothing that can be understood.
     Unreadable,
 }
@@ -132,11 +132,35 @@ pub(crate) fn remote_stop(protocol: Protocol, transaction: &str) -> Result<Remot
     }
 }
 
-/// What the payload of a CALLRESULT says to a remote start or stop.
-pub(crate) fn remote_answer(protocol: Protocol, action: &str, payload: &RawValue) -> RemoteAnswer {
+/// Asks for a connector to be kept for a driver until a booking's end.
+pub(crate) fn reserve(protocol: Protocol, reservation: &Reservation) -> Result<Remote, Failure> {
     match protocol {
-        Protocol::Ocpp16 => v16::remote_answer(action, payload),
-        Protocol::Ocpp201 => v201::remote_answer(action, payload),
+        Protocol::Ocpp16 => v16::reserve(reservation),
+        Protocol::Ocpp201 => v201::reserve(reservation),
+    }
+}
+
+/// Asks for a reservation to be given up.
+pub(crate) fn release(protocol: Protocol, reservation_id: i32) -> Result<Remote, Failure> {
+    match protocol {
+        Protocol::Ocpp16 => v16::release(reservation_id),
+        Protocol::Ocpp201 => v201::release(reservation_id),
+    }
+}
+
+/// What the payload of a CALLRESULT says to what we asked.
+pub(crate) fn remote_answer(protocol: Protocol, action: &str, payload: &RawValue) -> RemoteAnswer {
+    let status = match protocol {
+        Protocol::Ocpp16 => v16::status(action, payload),
+        Protocol::Ocpp201 => v201::status(action, payload),
+    };
+    match status {
+        Ok(status) if status == "Accepted" => RemoteAnswer::Accepted,
+        Ok(status) => RemoteAnswer::Refused(status),
+        Err(defect) => {
+            warn!(action, %defect, "an answer that cannot be read");
+            RemoteAnswer::Unreadable
+        }
     }
 }
 

@@ -6,13 +6,13 @@ use serde::Deserialize;
 use serde_json::Value;
 use session::{Fact, Reported};
 use shared::{
-    ChargerId, CorrelationId, Failure, MissingSetting, Outbox, SessionId, Statement, StationId, Timestamp,
-    UserId,
+    BookingId, ChargerId, CorrelationId, Failure, MissingSetting, Outbox, SessionId, Statement, StationId,
+    Timestamp, UserId,
 };
 
 use crate::{
     Boot, ChargePointId, Charger, Commanded, Expired, PasswordHash, Protocol, Records, Registered,
-    Registration, StatusReport,
+    Registration, Reservation, StatusReport,
 };
 
 /// What one statement of the expiry takes up. Its events come back in one row, of which the Data API takes no more than
@@ -94,7 +94,7 @@ impl Records for Registry {
             "SELECT jsonb_build_object('id', id, 'passwordHash', password_hash, 'registration', registration)
              FROM chargers WHERE charge_point_id = :identity::text",
         );
-        Ok(self.outbox.database().row(statement.bind("identity", id.as_str())).await?)
+        Ok(self.outbox.database().row(statement.bind("identity", id.as_str()).repeatable()).await?)
     }
 
     async fn connected(
@@ -143,7 +143,8 @@ impl Records for Registry {
         .bind("serial", boot.serial_number.as_deref())
         .bind("firmware", boot.firmware.as_deref())
         .bind("charger", charger)
-        .bind("now", at);
+        .bind("now", at)
+        .repeatable();
         // A charger that was removed meanwhile takes no part any more.
         Ok(self.outbox.database().row(statement).await?.unwrap_or(Registration::Rejected))
     }
@@ -153,7 +154,7 @@ impl Records for Registry {
             "UPDATE chargers SET last_seen_at = GREATEST(last_seen_at, :now::timestamptz)
              WHERE id = :charger::uuid",
         );
-        let statement = statement.bind("now", at).bind("charger", charger);
+        let statement = statement.bind("now", at).bind("charger", charger).repeatable();
         self.outbox.database().rows::<Value>(statement).await?;
         Ok(())
     }
@@ -167,7 +168,7 @@ impl Records for Registry {
              SELECT to_jsonb(tag_is_known(:tag::text))",
         );
         let statement = statement.bind("now", at).bind("charger", charger).bind("tag", id_tag);
-        Ok(self.outbox.database().row(statement).await?.unwrap_or(false))
+        Ok(self.outbox.database().row(statement.repeatable()).await?.unwrap_or(false))
     }
 
     async fn status(
@@ -188,7 +189,8 @@ impl Records for Registry {
         .bind("error", report.error_code.as_deref())
         .bind("at", report.at)
         .bind("correlation", correlation_id)
-        .bind("now", at);
+        .bind("now", at)
+        .repeatable();
         Ok(self.outbox.write(statement).await?.unwrap_or(false))
     }
 
@@ -221,7 +223,38 @@ impl Records for Registry {
                  LEFT JOIN transactions ON transactions.session_id = sessions.id
              WHERE sessions.id = :session::uuid",
         );
-        let statement = statement.bind("now", at).bind("session", session);
+        let statement = statement.bind("now", at).bind("session", session).repeatable();
+        Ok(self.outbox.database().row(statement).await?)
+    }
+
+    async fn reservation(&self, booking: BookingId, at: Timestamp) -> Result<Option<Reservation>, Failure> {
+        let statement = Statement::new(
+            "SELECT jsonb_build_object(
+                 'need', CASE
+                     WHEN bookings.end_ts <= :now::timestamptz THEN NULL
+                     -- A driver who is here already needs no reservation.
+                     WHEN bookings.status = 'CONFIRMED' THEN CASE WHEN NOT EXISTS (
+                         SELECT FROM open_sessions
+                         WHERE connector_id = bookings.connector_id AND user_id = bookings.user_id
+                     ) THEN 'RESERVE' END
+                     WHEN bookings.status IN ('CANCELLED', 'NO_SHOW', 'COMPLETED') AND bookings.reserved_at IS NOT NULL
+                     THEN 'RELEASE'
+                 END,
+                 'chargePointId', chargers.charge_point_id,
+                 'protocol', chargers.protocol,
+                 'online', charger_is_online(chargers, :now::timestamptz),
+                 'connectorNumber', connectors.connector_number,
+                 'idTag', users.id_tag,
+                 'reservationId', bookings.reservation_id,
+                 'endsAt', rfc3339(bookings.end_ts)
+             )
+             FROM bookings
+                 JOIN users ON users.id = bookings.user_id
+                 JOIN connectors ON connectors.id = bookings.connector_id
+                 JOIN chargers ON chargers.id = connectors.charger_id
+             WHERE bookings.id = :booking::uuid",
+        );
+        let statement = statement.bind("now", at).bind("booking", booking).repeatable();
         Ok(self.outbox.database().row(statement).await?)
     }
 
@@ -229,7 +262,7 @@ impl Records for Registry {
         let statement =
             Statement::new("SELECT * FROM fail_session(:session::uuid, :reason::text, :now::timestamptz)");
         let statement = statement.bind("session", session).bind("reason", reason).bind("now", at);
-        self.outbox.write::<bool>(statement).await?;
+        self.outbox.write::<bool>(statement.repeatable()).await?;
         Ok(())
     }
 

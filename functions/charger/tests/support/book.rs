@@ -4,15 +4,17 @@ use std::cell::{Cell, RefCell};
 
 use async_trait::async_trait;
 use charger::{
-    Boot, ChargePointId, Commanded, Expired, Protocol, Records, Registered, Registration, StatusReport,
+    Boot, ChargePointId, Commanded, Expired, Protocol, Records, Registered, Registration, Reservation,
+    StatusReport,
 };
 use session::{Fact, FactKind, Reported, TagStatus};
-use shared::{ChargerId, CorrelationId, Failure, SessionId, Timestamp};
+use shared::{BookingId, ChargerId, CorrelationId, Failure, SessionId, Timestamp};
 
 pub(crate) struct Book {
     pub(crate) registered: RefCell<Option<Registered>>,
     pub(crate) registration: Cell<Registration>,
     pub(crate) commanded: RefCell<Option<Commanded>>,
+    pub(crate) reservation: RefCell<Option<Reservation>>,
     /// Sockets noted open and closed, `+socket` and `-socket`.
     pub(crate) sockets: RefCell<Vec<String>>,
     pub(crate) facts: RefCell<Vec<Fact>>,
@@ -27,6 +29,7 @@ impl Default for Book {
             registered: RefCell::default(),
             registration: Cell::new(Registration::Accepted),
             commanded: RefCell::default(),
+            reservation: RefCell::default(),
             sockets: RefCell::default(),
             facts: RefCell::default(),
             statuses: RefCell::default(),
@@ -101,6 +104,10 @@ impl Records for Book {
 
     async fn commanded(&self, _: SessionId, _: Timestamp) -> Result<Option<Commanded>, Failure> {
         Ok(self.commanded.borrow().clone())
+    }
+
+    async fn reservation(&self, _: BookingId, _: Timestamp) -> Result<Option<Reservation>, Failure> {
+        Ok(self.reservation.borrow().clone())
     }
 
     async fn fail(&self, session: SessionId, reason: &'static str, _: Timestamp) -> Result<(), Failure> {

@@ -5,9 +5,9 @@ mod book;
 mod memory;
 mod world;
 
-use charger::{ChargePointId, Connection, Desk, Protocol, Registration, SocketEvent, receive};
+use charger::{ChargePointId, Connection, Desk, Protocol, Registration, SocketEvent, Wish, receive};
 use serde_json::{Value, json};
-use shared::{ChargerId, Timestamp};
+use shared::{ChargerId, CorrelationId, Envelope, EventId, Timestamp};
 
 pub(crate) use book::Book;
 pub(crate) use memory::Memory;
@@ -35,6 +35,19 @@ pub(crate) fn connection(protocol: Protocol) -> Connection {
         protocol,
         registration: Registration::Accepted,
         connected_at: at("2026-02-21T11:00:00Z"),
+    }
+}
+
+/// An event off the bus.
+pub(crate) fn event(event_type: &str, timestamp: Timestamp, payload: Wish) -> Envelope<Wish> {
+    Envelope {
+        event_id: EventId::new(),
+        event_type: event_type.into(),
+        version: 1,
+        timestamp,
+        source: "test".into(),
+        correlation_id: CorrelationId::new(),
+        payload,
     }
 }
 

@@ -9,8 +9,8 @@ use scratch::{CLUSTER, DataApi, Postgres, SECRET};
 use serde_json::{Value, json};
 use session::{Session, Stores};
 use shared::{
-    Cache, Caller, ChargerId, CorrelationId, Database, Failure, Outbox, Role, SessionId, Timestamp, User,
-    UserId,
+    BookingId, Cache, Caller, ChargerId, CorrelationId, Database, Failure, Outbox, Role, SessionId,
+    Timestamp, User, UserId,
 };
 use uuid::Uuid;
 
@@ -118,6 +118,33 @@ impl World {
         self.memory.open(&connection).await.unwrap();
         self.registry.connected(connection.charger, &connection.id, protocol, self.now).await.unwrap();
         Charger { connection, station, connectors: ids }
+    }
+
+    /// A connector that a vendor of its own tells us of, at an existing station.
+    pub(crate) async fn vendor_connector(&self, station: Uuid) -> Uuid {
+        let (vendor, connector) = (Uuid::now_v7(), Uuid::now_v7());
+        self.run(&format!(
+            "INSERT INTO vendors (id, name, name_folded, created_at) VALUES ('{vendor}', '{vendor}', '{vendor}', now());
+             INSERT INTO connectors (id, station_id, vendor_id, vendor_connector_id, connector_number, connector_type,
+                                     power_kw, updated_at)
+             VALUES ('{connector}', '{station}', '{vendor}', 'one', 1, 'CCS (Type 2)', 50, now())"
+        ))
+        .await;
+        connector
+    }
+
+    /// A confirmed booking, free of charge.
+    pub(crate) async fn book(&self, driver: &Driver, connector: Uuid, from: &str, to: &str) -> BookingId {
+        let (id, driver) = (BookingId::new(), driver.id);
+        self.run(&format!(
+            "INSERT INTO bookings (id, user_id, station_id, connector_id, start_ts, end_ts, status, hold_token, price,
+                                   currency, vat_rate, confirmed_at, correlation_id, created_at, updated_at)
+             SELECT '{id}', '{driver}', station_id, id, '{from}', '{to}', 'CONFIRMED', '{id}', 0, 'EUR', 0, now(),
+                    gen_random_uuid(), now(), now()
+             FROM connectors WHERE id = '{connector}'"
+        ))
+        .await;
+        id
     }
 
     /// The payload that a charger's call is answered with.

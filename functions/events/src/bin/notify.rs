@@ -1,5 +1,5 @@
-//! Consumes what drivers are told of: `PAYMENT_*`, `INVOICE_*`, `SESSION_ENDED`, `SUBSCRIPTION_*`, `USER_DELETED`. Writes
-//! `notifications`; publishes on the notifications' topic.
+//! Consumes what drivers are told of: `PAYMENT_*`, `INVOICE_*`, `SESSION_ENDED`, `SUBSCRIPTION_*`, `BOOKING_*` (but
+//! `BOOKING_DUE`), `USER_DELETED`. Writes `notifications`; publishes on the notifications' topic.
 use events::{Notifier, notify};
 use shared::{Database, setting};
 

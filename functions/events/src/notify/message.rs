@@ -17,7 +17,7 @@ pub(crate) struct Message {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     /// E-mail and push, if the driver wants them.
     News,
     /// Push, if the driver wants it: the e-mail about the money follows.
@@ -27,7 +27,7 @@ enum Kind {
 }
 
 impl Message {
-    fn new(kind: Kind, subject: impl Into<String>, line: impl Into<String>) -> Self {
+    pub(super) fn new(kind: Kind, subject: impl Into<String>, line: impl Into<String>) -> Self {
         Self { subject: one_line(&subject.into()), line: one_line(&line.into()), kind }
     }
 
@@ -61,7 +61,7 @@ fn one_line(text: &str) -> String {
 }
 
 /// An amount as it is paid.
-fn coins(amount: Decimal, currency: Currency) -> String {
+pub(super) fn coins(amount: Decimal, currency: Currency) -> String {
     Money::new(amount, currency).rounded().to_string()
 }
 

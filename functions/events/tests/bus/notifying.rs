@@ -160,6 +160,23 @@ async fn who_opted_out_is_told_of_nothing_but_what_is_owed() {
     desk.set(&ada, json!({ "email": true })).await.unwrap();
     let ended = event("SESSION_ENDED", user, &json!({ "energyKwh": 22.4, "durationMinutes": 58 }));
     assert_eq!(desk.channels(&ended).await, ["PUSH"]);
+
+    // Nor is a booking whose card was not charged; what else becomes of one is, to who wants it.
+    let booking = |event_type: &str, reason: Option<&str>| {
+        let more = json!({ "startTs": "2026-11-21T10:00:00Z", "endTs": "2026-11-21T11:00:00Z", "price": "2.50",
+                           "refunded": "0.00", "reason": reason });
+        event(event_type, user, &more)
+    };
+    assert_eq!(desk.channels(&booking("BOOKING_CANCELLED", Some("card_declined"))).await, ["PUSH"]);
+    for told in [
+        booking("BOOKING_CONFIRMED", None),
+        booking("BOOKING_CANCELLED", Some("DRIVER")),
+        booking("BOOKING_NO_SHOW", None),
+    ] {
+        assert_eq!(desk.channels(&told).await, ["EMAIL", "PUSH"], "{}", told.event_type);
+    }
+    desk.set(&ada, json!({ "email": false, "push": false })).await.unwrap();
+    assert!(desk.channels(&booking("BOOKING_NO_SHOW", None)).await.is_empty());
 }
 
 #[tokio::test]

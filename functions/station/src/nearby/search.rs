@@ -10,17 +10,17 @@ use crate::model::StationStatus;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Search {
-    latitude: Latitude,
-    longitude: Longitude,
-    radius_km: Option<RadiusKm>,
-    connector_type: Option<Title>,
+    pub(crate) latitude: Latitude,
+    pub(crate) longitude: Longitude,
+    pub(crate) radius_km: Option<RadiusKm>,
+    pub(crate) connector_type: Option<Title>,
     #[serde(rename = "minPowerKW")]
-    min_power_kw: Option<MinPowerKw>,
-    status: Option<StationStatus>,
-    operator: Option<Title>,
-    first: Option<First>,
+    pub(crate) min_power_kw: Option<MinPowerKw>,
+    pub(crate) status: Option<StationStatus>,
+    pub(crate) operator: Option<Title>,
+    pub(crate) first: Option<First>,
     /// Where the page before ended.
-    pub(super) after: Option<Cursor>,
+    pub(crate) after: Option<Cursor>,
 }
 
 /// A place and what surrounds it.
@@ -46,14 +46,14 @@ pub struct Filters {
 }
 
 impl Search {
-    pub(super) fn circle(&self) -> Circle {
+    pub(crate) fn circle(&self) -> Circle {
         Circle {
             center: Point { latitude: self.latitude, longitude: self.longitude },
             radius_km: self.radius_km.map_or(10.0, |radius| radius.0),
         }
     }
 
-    pub(super) fn filters(&self) -> Filters {
+    pub(crate) fn filters(&self) -> Filters {
         Filters {
             connector_type: self.connector_type.as_ref().map(|title| title.0.clone()),
             min_power_kw: self.min_power_kw.map(|power| power.0),
@@ -62,14 +62,14 @@ impl Search {
         }
     }
 
-    pub(super) fn first(&self) -> First {
+    pub(crate) fn first(&self) -> First {
         self.first.unwrap_or_default()
     }
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(try_from = "f64")]
-struct RadiusKm(f64);
+pub(crate) struct RadiusKm(f64);
 
 impl TryFrom<f64> for RadiusKm {
     type Error = &'static str;
@@ -81,7 +81,7 @@ impl TryFrom<f64> for RadiusKm {
 
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(try_from = "f64")]
-struct MinPowerKw(f64);
+pub(crate) struct MinPowerKw(f64);
 
 impl TryFrom<f64> for MinPowerKw {
     type Error = &'static str;
@@ -94,7 +94,7 @@ impl TryFrom<f64> for MinPowerKw {
 /// A title as searches compare it: trimmed, in lower case.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(try_from = "String")]
-struct Title(String);
+pub(crate) struct Title(String);
 
 impl TryFrom<String> for Title {
     type Error = &'static str;

@@ -43,7 +43,7 @@ pub(crate) struct StationRow {
     pub(crate) updated_at: Timestamp,
     /// Mirrored groups, in the mirror's order.
     pub(crate) connections: Vec<ConnectionRow>,
-    /// Controlled ones.
+    /// Controlled ones, and those that vendors report of.
     pub(crate) connectors: Vec<ConnectorRow>,
 }
 
@@ -64,6 +64,8 @@ pub(crate) struct ConnectionRow {
 pub(crate) struct ConnectorRow {
     pub(crate) id: Uuid,
     pub(crate) number: i32,
+    /// Whether a charger of ours has it.
+    pub(crate) controlled: bool,
     #[serde(rename = "type")]
     pub(crate) kind: String,
     pub(crate) power_kw: PowerKw,
@@ -90,16 +92,16 @@ FROM stations s
 LEFT JOIN LATERAL (
     SELECT (listed.position - 1) / 100 AS number, jsonb_agg(listed.connector ORDER BY listed.position) AS connectors
     FROM (
-        SELECT row_number() OVER (ORDER BY h.created_at, h.id, c.connector_number) AS position,
-               jsonb_build_object('id', c.id, 'number', c.connector_number, 'type', c.connector_type,
-                                  'powerKw', c.power_kw, 'status', c.status, 'statusAt', rfc3339(c.status_at),
-                                  'updatedAt', rfc3339(c.updated_at)) AS connector
-        FROM connectors c JOIN chargers h ON h.id = c.charger_id WHERE c.station_id = s.id) AS listed
+        SELECT row_number() OVER (ORDER BY h.created_at, h.id, c.vendor_id, c.connector_number, c.id) AS position,
+               jsonb_build_object('id', c.id, 'number', c.connector_number, 'controlled', h.id IS NOT NULL,
+                                  'type', c.connector_type, 'powerKw', c.power_kw, 'status', c.status,
+                                  'statusAt', rfc3339(c.status_at), 'updatedAt', rfc3339(c.updated_at)) AS connector
+        FROM connectors c LEFT JOIN chargers h ON h.id = c.charger_id WHERE c.station_id = s.id) AS listed
     GROUP BY number) AS part ON true
 WHERE s.id IN (SELECT value::uuid FROM jsonb_array_elements_text(:ids::jsonb))
 ORDER BY s.id, part.number";
 
-/// Stations that the mirror cannot judge: not in it, or with connectors under our control.
+/// Stations that the mirror cannot judge: not in it, or with connectors that we know better.
 const OWN: &str = "
 SELECT jsonb_build_object(
     'id', s.id, 'latitude', s.latitude, 'longitude', s.longitude, 'status', s.status, 'operator', s.operator,

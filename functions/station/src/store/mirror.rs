@@ -7,6 +7,7 @@
 mod tests;
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use aws_config::SdkConfig;
@@ -35,6 +36,11 @@ pub const COLLECTION: &str = "stations";
 const MONGO_EARTH_RADIUS_KM: f64 = 6378.1;
 /// MongoDB's code for an upsert that another writer's came before.
 const DUPLICATE_KEY: i32 = 11000;
+/// The longest a search waits for the mirror, connecting to it included.
+const PATIENCE: Duration = Duration::from_secs(6);
+/// How long searches leave a mirror alone that did not answer one: whoever comes meanwhile need not wait to hear so.
+const REST: Duration = Duration::from_secs(5);
+const GONE: Failure = Failure::Unavailable("the station mirror");
 
 #[derive(Deserialize)]
 struct Access {
@@ -48,6 +54,8 @@ pub(crate) struct Mirror {
     secret_arn: String,
     database: OnceCell<Database>,
     indexed: OnceCell<()>,
+    /// Unix milliseconds until which searches do not ask.
+    resting_until: AtomicI64,
 }
 
 /// What a bulk write did.
@@ -115,11 +123,35 @@ impl Mirror {
             secret_arn: setting("MONGO_SECRET_ARN")?,
             database: OnceCell::new(),
             indexed: OnceCell::new(),
+            resting_until: AtomicI64::new(0),
         })
     }
 
     /// The places of up to `limit` stations in `circle` that pass `filters`, the nearest ones.
     pub(crate) async fn near(
+        &self,
+        circle: Circle,
+        filters: &Filters,
+        limit: i64,
+    ) -> Result<Vec<Candidate>, Failure> {
+        let now = chrono::Utc::now().timestamp_millis();
+        if now < self.resting_until.load(Ordering::Relaxed) {
+            return Err(GONE);
+        }
+        let asked = tokio::time::timeout(PATIENCE, self.ask_near(circle, filters, limit));
+        let answer = asked.await.unwrap_or_else(|_| {
+            warn!("the mirror did not answer in time");
+            Err(GONE)
+        });
+        if let Err(Failure::Unavailable(_)) = answer {
+            let rest = i64::try_from(REST.as_millis()).unwrap_or(i64::MAX);
+            self.resting_until
+                .store(chrono::Utc::now().timestamp_millis().saturating_add(rest), Ordering::Relaxed);
+        }
+        answer
+    }
+
+    async fn ask_near(
         &self,
         circle: Circle,
         filters: &Filters,
@@ -132,7 +164,7 @@ impl Mirror {
             .projection(doc! { "location.coordinates": 1 })
             .limit(limit)
             .batch_size(u32::try_from(limit).unwrap_or(u32::MAX))
-            .max_time(Duration::from_secs(8))
+            .max_time(PATIENCE)
             .await
             .map_err(unavailable)?;
         let found: Vec<Found> = found.try_collect().await.map_err(unavailable)?;
@@ -331,5 +363,5 @@ async fn create_indexes(database: &Database) -> Result<(), Failure> {
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn unavailable(error: mongodb::error::Error) -> Failure {
     warn!(cause = %error, "the mirror failed");
-    Failure::Unavailable("the station mirror")
+    GONE
 }

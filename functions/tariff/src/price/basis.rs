@@ -32,6 +32,9 @@ pub struct Tariff {
     pub idle_grace_minutes: u32,
     /// The least that a session costs, if it costs anything.
     pub minimum: Decimal,
+    /// What a booking costs beside; no part of a session's price.
+    #[serde(default)]
+    pub booking_fee: Decimal,
     /// Share of the net price: 0.19.
     pub vat_rate: Decimal,
     /// In which the bands are meant.

@@ -61,6 +61,7 @@ prop_compose! {
             idle_per_minute,
             idle_grace_minutes,
             minimum: minimum * Decimal::TEN,
+            booking_fee: Decimal::ZERO,
             vat_rate: Decimal::new(vat, 4),
             time_zone: zone.parse::<TimeZone>().unwrap(),
             bands,

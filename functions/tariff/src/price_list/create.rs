@@ -31,6 +31,7 @@ struct Input {
     idle_per_minute: Option<UnitPrice>,
     idle_grace_minutes: Option<Minutes>,
     minimum: Option<UnitPrice>,
+    booking_fee: Option<UnitPrice>,
     vat_rate: VatRate,
     time_zone: Option<TimeZone>,
     bands: Option<Vec<BandInput>>,
@@ -90,6 +91,13 @@ impl Input {
         if valid_to.is_some_and(|valid_to| valid_to <= valid_from) {
             return Err(Failure::invalid("input.validTo", "must be after the beginning"));
         }
+        let booking_fee = self.booking_fee.unwrap_or_default().0;
+        let digits = self.currency.minor_digits();
+        // It is asked for alone: what is no coin cannot be paid.
+        if booking_fee.normalize().scale() > digits {
+            let message = format!("has more than the {digits} decimals of {}", self.currency);
+            return Err(Failure::invalid("input.bookingFee", message));
+        }
         let bands = self.bands.as_deref().unwrap_or_default();
         if bands.len() > MOST_BANDS {
             return Err(Failure::invalid("input.bands", format!("must be at most {MOST_BANDS} bands")));
@@ -110,6 +118,7 @@ impl Input {
             idle_per_minute: self.idle_per_minute.unwrap_or_default().0,
             idle_grace_minutes: self.idle_grace_minutes.unwrap_or_default().0,
             minimum: self.minimum.unwrap_or_default().0,
+            booking_fee,
             vat_rate: self.vat_rate.0,
             time_zone: self.time_zone.unwrap_or(TimeZone::UTC),
             bands,
@@ -163,6 +172,7 @@ mod tests {
     fn what_is_left_out_costs_nothing_and_holds_from_now_on() {
         let tariff = tariff(&json!({})).unwrap();
         assert_eq!(tariff.per_minute + tariff.start_fee + tariff.idle_per_minute + tariff.minimum, 0.into());
+        assert_eq!(tariff.booking_fee, 0.into());
         assert_eq!((tariff.valid_from, tariff.valid_to), (now(), None));
         assert_eq!((tariff.station_id, tariff.operator), (None, None));
     }
@@ -206,6 +216,9 @@ mod tests {
             ("input.validTo", json!({ "validTo": "2026-11-21T12:00:00Z" })),
             ("input.perKWh", json!({ "perKWh": "-0.1" })),
             ("input.perKWh", json!({ "perKWh": 0.49 })),
+            ("input.bookingFee", json!({ "bookingFee": "2.505" })),
+            ("input.bookingFee", json!({ "bookingFee": "2.5", "currency": "JPY" })),
+            ("input.bookingFee", json!({ "bookingFee": "-1" })),
             ("input.vatRate", json!({ "vatRate": "19" })),
             ("input.currency", json!({ "currency": "euro" })),
             ("input.reason", json!({ "reason": "" })),

@@ -175,6 +175,8 @@ pub(crate) enum Obstacle {
     /// The password is another by now, or the account is gone.
     Changed,
     SessionOpen,
+    /// Or its card is being charged.
+    BookingOpen,
     /// Or not written yet.
     InvoicesUnpaid,
     PaymentPending,

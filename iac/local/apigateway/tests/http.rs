@@ -27,6 +27,7 @@ fn resources(api: &str) -> String {
         function("GetStation", &event("GET", "/v1/stations/{id}")),
         function("Webhook", &event("POST", "/webhooks/{proxy+}")),
         function("Broken", &event("GET", "/broken")),
+        function("ReleaseHold", &event("DELETE", "/v1/bookings/holds/{token}")),
     ];
     format!("{api}{}", functions.concat())
 }
@@ -66,7 +67,8 @@ async fn requests_and_responses() {
             })
         })
         .on("Webhook", async |event| Some(json!({"statusCode": 200, "body": event["body"]})))
-        .on("Broken", async |_| None));
+        .on("Broken", async |_| None)
+        .on("ReleaseHold", async |event| Some(json!({"released": event["pathParameters"]["token"]}))));
     let address = open(functions.clone(), "", Options { max_body: 1000 }).await;
     let http = Client::new();
     let get = |path: &str| http.get(format!("{address}{path}")).send();
@@ -120,6 +122,8 @@ async fn requests_and_responses() {
     for path in ["/", "/v1/stations", "/v1/stations/a/b"] {
         assert_eq!(refused(get(path).await.unwrap()).await, (404, json!({"message": "Not Found"})), "{path}");
     }
+    let released = http.delete(format!("{address}/v1/bookings/holds/hold_1_abc")).send().await.unwrap();
+    assert_eq!(released.json::<Value>().await.unwrap(), json!({"released": "hold_1_abc"}));
     assert_eq!(http.delete(format!("{address}/broken")).send().await.unwrap().status(), 404);
 
     // Bodies.
@@ -188,6 +192,25 @@ async fn cors_and_throttling() {
     );
 }
 
+#[tokio::test]
+async fn a_route_with_limits_of_its_own_is_under_no_others() {
+    let ok = || json!({"statusCode": 200});
+    let functions = arc(Functions::default().returning("GetStation", ok()).returning("ReleaseHold", ok()));
+    let limits = "      DefaultRouteSettings: {ThrottlingBurstLimit: 1, ThrottlingRateLimit: 0.001}\n      \
+                  RouteSettings: {'DELETE /v1/bookings/holds/{token}': {ThrottlingBurstLimit: 2, \
+                  ThrottlingRateLimit: 0.001}}\n";
+    let address = open(functions, limits, Options::default()).await;
+    let http = Client::new();
+    let mut statuses = Vec::new();
+    for (method, path) in [(Method::DELETE, "/v1/bookings/holds/a"), (Method::GET, "/v1/stations/1")] {
+        for _ in 0..3 {
+            let request = http.request(method.clone(), format!("{address}{path}"));
+            statuses.push(request.send().await.unwrap().status().as_u16());
+        }
+    }
+    assert_eq!(statuses, [200, 200, 429, 200, 429, 429]);
+}
+
 async fn refused_or_ok(response: Response) -> (u16, String) {
     (response.status().as_u16(), response.text().await.unwrap())
 }
@@ -196,6 +219,11 @@ async fn refused_or_ok(response: Response) -> (u16, String) {
 fn what_the_door_does_not_do_is_refused_by_name() {
     for (from, to, place) in [
         ("StageName: $default", "StageName: $default\n      Auth: {}", "Resources.Api.Properties"),
+        (
+            "StageName: $default",
+            "StageName: $default\n      RouteSettings: {GET /other: {ThrottlingBurstLimit: 1}}",
+            "Resources.Api.Properties.RouteSettings",
+        ),
         (
             "Path: /broken",
             "Path: /broken\n            Auth: {}",

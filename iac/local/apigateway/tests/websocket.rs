@@ -333,7 +333,7 @@ async fn shutdown_closes_everyone_and_tells_their_functions() {
 
 #[test]
 fn what_the_door_does_not_do_is_refused_by_name() {
-    assert!(ApiDefinition::from_stack(&stack("  Queue:\n    Type: AWS::SQS::Queue\n")).unwrap().is_none());
+    assert!(ApiDefinition::from_stack(&stack("  Queue:\n    Type: AWS::SQS::Queue\n")).unwrap().is_empty());
     for (from, to, place) in [
         ("$request.body.[2]", "$request.header.x", "Resources.Api.Properties.RouteSelectionExpression"),
         ("AWS_PROXY", "MOCK", "IntegrationType"),

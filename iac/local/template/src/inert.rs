@@ -82,3 +82,24 @@ pub(crate) const ROLE: &[&str] = &[
 ];
 
 pub(crate) const TOPIC_POLICY: &[&str] = &["PolicyDocument", "Topics"];
+
+pub(crate) const WEB_ACL: &[&str] = &[
+    "ApplicationConfig",
+    "AssociationConfig",
+    "CaptchaConfig",
+    "ChallengeConfig",
+    "CustomResponseBodies",
+    "DataProtectionConfig",
+    "DefaultAction",
+    "Description",
+    "MonetizationConfig",
+    "Name",
+    "OnSourceDDoSProtectionConfig",
+    "Rules",
+    "Scope",
+    "Tags",
+    "TokenDomains",
+    "VisibilityConfig",
+];
+
+pub(crate) const WEB_ACL_ASSOCIATION: &[&str] = &["ResourceArn", "WebACLArn"];

@@ -81,6 +81,8 @@ static KINDS: &[Kind] = kinds! {
     "AWS::SQS::QueuePolicy" => |n| n.numbered("Id"), Some(inert::QUEUE_POLICY);
     "AWS::Serverless::Function" => function, None;
     "AWS::Serverless::HttpApi" => api, None;
+    "AWS::WAFv2::WebACL" => web_acl, Some(inert::WEB_ACL);
+    "AWS::WAFv2::WebACLAssociation" => |n| n.numbered("Id"), Some(inert::WEB_ACL_ASSOCIATION);
 };
 
 /// A resource that SAM adds: its identity, and what to depend on in its stead.
@@ -357,4 +359,22 @@ fn function(n: &Naming<'_, '_>) -> Named {
     let name = n.name("FunctionName", 64)?;
     let arn = n.arn("lambda", &format!("function:{name}"));
     Ok(Identity::new(name).with("Arn", arn))
+}
+
+fn web_acl(n: &Naming<'_, '_>) -> Named {
+    let (name, scope) = (n.name("Name", 128)?, n.required("Scope")?);
+    let place = match scope.as_str() {
+        "REGIONAL" => "regional",
+        "CLOUDFRONT" => "global",
+        other => {
+            let problem = format!("{other:?} is neither REGIONAL nor CLOUDFRONT");
+            return Err(TemplateError::new(n.place("Scope"), problem));
+        }
+    };
+    let id = n.id("id", HEX, 32);
+    let arn = n.arn("wafv2", &format!("{place}/webacl/{name}/{id}"));
+    Ok(Identity::new(format!("{name}|{id}|{scope}"))
+        .with("Arn", arn)
+        .with("Id", id)
+        .with("LabelNamespace", format!("awswaf:{}:webacl:{name}:", n.options().account)))
 }

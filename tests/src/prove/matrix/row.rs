@@ -148,6 +148,14 @@ pub(super) enum Thing {
     DeadLetter,
     /// The refresh token of some login.
     Login,
+    /// The ids of a station and of a free connector there, with a slash between them.
+    Connector,
+    /// The token of a hold.
+    Hold,
+    /// The id of a booking that has not begun.
+    Booking,
+    /// The id of a vendor.
+    Network,
 }
 
 /// What a call's arguments are made of.

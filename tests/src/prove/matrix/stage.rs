@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::booking::slot;
 use super::row::{Row, Scene, Thing, Who};
 use crate::Result;
 use crate::accounts::Account;
@@ -30,6 +31,7 @@ pub(in crate::prove) struct Stage<'a> {
     pub(super) payment: String,
     pub(super) correlation: String,
     pub(super) dead_letter: String,
+    pub(super) booking: String,
 }
 
 impl<'a> Stage<'a> {
@@ -51,6 +53,7 @@ impl<'a> Stage<'a> {
             payment: String::new(),
             correlation: String::new(),
             dead_letter: String::new(),
+            booking: String::new(),
             owner,
             cast,
         };
@@ -80,6 +83,7 @@ impl<'a> Stage<'a> {
         );
         self.correlation = self.cast.database.texts(&correlation).await?.concat();
         self.dead_letter = self.make(Thing::DeadLetter, &owner).await?;
+        self.booking = self.make(Thing::Booking, &owner).await?;
         Ok(())
     }
 
@@ -182,6 +186,29 @@ impl<'a> Stage<'a> {
                 let document = json!({ "letter": letter, "event": event, "body": delivery(event, detail) });
                 cast.database.with(DEAD_LETTER, &document).await?;
                 Ok(letter.to_string())
+            }
+            Thing::Connector => {
+                let site = cast.site(1).await?;
+                Ok(format!("{}/{}", site.station, site.connectors[0]))
+            }
+            Thing::Hold => {
+                let site = cast.site(1).await?;
+                let hold = "mutation($input: HoldSlotInput!) { holdSlot(input: $input) { token } }";
+                let input = slot(&site.station.to_string(), &site.connectors[0].to_string(), 30);
+                let held: Value = owner.client.field(hold, json!({ "input": input })).await?;
+                Ok(held["token"].as_str().ok_or("no token")?.to_owned())
+            }
+            Thing::Booking => {
+                let token = Box::pin(self.make(Thing::Hold, owner)).await?;
+                let confirm =
+                    "mutation($input: ConfirmBookingInput!) { confirmBooking(input: $input) { id } }";
+                let input = json!({ "input": { "holdToken": token } });
+                id(&owner.client.field(confirm, input).await?)
+            }
+            Thing::Network => {
+                let register = "mutation($input: RegisterVendorInput!) { registerVendor(input: $input) { vendor { id } } }";
+                let made = cast.by_operator(register, json!({ "name": Uuid::new_v4() })).await?;
+                id(&made["vendor"])
             }
             Thing::Login => Ok(cast.driver("Lena Login").await?.refresh_token),
         }

@@ -50,6 +50,8 @@ const MARKERS: &str = "
         UNION ALL SELECT unnest(ARRAY[id::text, provider_ref, correlation_id::text]) FROM payments
                   WHERE user_id IN (SELECT id FROM owner)
         UNION ALL SELECT unnest(ARRAY[id::text, provider_ref]) FROM refunds WHERE user_id IN (SELECT id FROM owner)
+        UNION ALL SELECT unnest(ARRAY[id::text, hold_token, correlation_id::text]) FROM bookings
+                  WHERE user_id IN (SELECT id FROM owner)
         UNION ALL SELECT id::text FROM subscriptions WHERE user_id IN (SELECT id FROM owner)
         UNION ALL SELECT period.id::text FROM subscription_periods AS period
                   JOIN subscriptions ON subscriptions.id = subscription_id WHERE user_id IN (SELECT id FROM owner)
@@ -70,6 +72,8 @@ const PICTURE: &str = "
         UNION ALL SELECT 'wallet_entries', to_jsonb(t) FROM wallet_entries AS t WHERE user_id IN (SELECT id FROM owner)
         UNION ALL SELECT 'payments', to_jsonb(t) FROM payments AS t WHERE user_id IN (SELECT id FROM owner)
         UNION ALL SELECT 'refunds', to_jsonb(t) FROM refunds AS t WHERE user_id IN (SELECT id FROM owner)
+        UNION ALL SELECT 'bookings', to_jsonb(t) FROM bookings AS t WHERE user_id IN (SELECT id FROM owner)
+        UNION ALL SELECT 'vendors', to_jsonb(t) FROM vendors AS t
         UNION ALL SELECT 'subscriptions', to_jsonb(t) FROM subscriptions AS t WHERE user_id IN (SELECT id FROM owner)
         UNION ALL SELECT 'notification_settings', to_jsonb(t) FROM notification_settings AS t
                   WHERE user_id IN (SELECT id FROM owner)

@@ -82,6 +82,7 @@ pub(super) fn tariff(dice: &Dice) -> Result<Tariff> {
         idle_per_minute: unit_price(dice),
         idle_grace_minutes: u32::try_from(dice.below(60))?,
         minimum: unit_price(dice) * Decimal::TEN,
+        booking_fee: Decimal::ZERO,
         vat_rate: Decimal::new(below(dice, 3_000), 4),
         time_zone: dice.one_of(&ZONES).parse()?,
         bands: (0..dice.below(4)).map(|_| band(dice)).collect::<Result<_>>()?,

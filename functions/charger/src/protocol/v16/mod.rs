@@ -6,19 +6,25 @@ mod data_transfer;
 mod heartbeat;
 mod meter_values;
 mod remote;
+mod reservation;
 mod start_transaction;
 mod status_notification;
 mod stop_transaction;
 
+use ocpp_kit::decode::{DecodeError, decode_payload};
 use ocpp_kit::v1_6::{
-    AuthorizationStatus, DiagnosticsStatusNotificationRequest, FirmwareStatusNotificationRequest, IdTagInfo,
-    LogStatusNotificationRequest, SecurityEventNotificationRequest, SignedFirmwareStatusNotificationRequest,
+    AuthorizationStatus, CancelReservationResponse, DiagnosticsStatusNotificationRequest,
+    FirmwareStatusNotificationRequest, IdTagInfo, LogStatusNotificationRequest,
+    RemoteStartTransactionResponse, RemoteStopTransactionResponse, ReserveNowResponse,
+    SecurityEventNotificationRequest, SignedFirmwareStatusNotificationRequest,
 };
+use serde_json::value::RawValue;
 use session::TagStatus;
 
-use super::{Entry, acknowledge, answering};
+use super::{Entry, acknowledge, answering, options};
 
-pub(super) use remote::{remote_answer, remote_start, remote_stop};
+pub(super) use remote::{remote_start, remote_stop};
+pub(super) use reservation::{release, reserve};
 
 /// Every action that is served.
 pub(super) const ACTIONS: &[Entry] = &[
@@ -46,6 +52,26 @@ pub(super) const ACTIONS: &[Entry] = &[
     ("StatusNotification", |message, payload| answering(message, payload, status_notification::handle)),
     ("StopTransaction", |message, payload| answering(message, payload, stop_transaction::handle)),
 ];
+
+/// The status in the answer to a call of ours.
+pub(super) fn status(action: &str, payload: &RawValue) -> Result<String, DecodeError> {
+    let options = options();
+    match action {
+        remote::START => {
+            decode_payload(payload, &options).map(|it: RemoteStartTransactionResponse| it.status.to_string())
+        }
+        remote::STOP => {
+            decode_payload(payload, &options).map(|it: RemoteStopTransactionResponse| it.status.to_string())
+        }
+        reservation::RESERVE => {
+            decode_payload(payload, &options).map(|it: ReserveNowResponse| it.status.to_string())
+        }
+        reservation::RELEASE => {
+            decode_payload(payload, &options).map(|it: CancelReservationResponse| it.status.to_string())
+        }
+        _ => Err(DecodeError::unsupported_action(action)),
+    }
+}
 
 fn id_tag_info(status: TagStatus) -> IdTagInfo {
     IdTagInfo::new(match status {

@@ -1,23 +1,21 @@
-//! `RequestStartTransaction` and `RequestStopTransaction`: what is asked, and what the answer means.
+//! `RequestStartTransaction` and `RequestStopTransaction`: what is asked.
 
-use ocpp_kit::decode::{DecodeError, decode_payload};
-use ocpp_kit::v2_0_1::{
-    IdToken, IdTokenEnum, RequestStartStopStatus, RequestStartTransactionRequest,
-    RequestStartTransactionResponse, RequestStopTransactionRequest, RequestStopTransactionResponse,
-};
-use serde_json::value::RawValue;
+use ocpp_kit::v2_0_1::{IdToken, IdTokenEnum, RequestStartTransactionRequest, RequestStopTransactionRequest};
 use shared::Failure;
-use tracing::warn;
 
 use crate::Commanded;
-use crate::protocol::{Remote, RemoteAnswer, options};
+use crate::protocol::Remote;
 
-const START: &str = "RequestStartTransaction";
-const STOP: &str = "RequestStopTransaction";
+pub(super) const START: &str = "RequestStartTransaction";
+pub(super) const STOP: &str = "RequestStopTransaction";
+
+/// A driver as a charger is told of them, when it is to begin and when it is to reserve: it compares the two.
+pub(super) fn token(id_tag: &str) -> IdToken {
+    IdToken::new(id_tag, IdTokenEnum::Central)
+}
 
 pub(in crate::protocol) fn remote_start(wanted: &Commanded) -> Result<Remote, Failure> {
-    let token = IdToken::new(&wanted.id_tag, IdTokenEnum::Central);
-    let request = RequestStartTransactionRequest::new(token, wanted.remote_start_id)
+    let request = RequestStartTransactionRequest::new(token(&wanted.id_tag), wanted.remote_start_id)
         .with_evse_id(wanted.connector_number);
     Remote::of(START, &request)
 }
@@ -25,20 +23,4 @@ pub(in crate::protocol) fn remote_start(wanted: &Commanded) -> Result<Remote, Fa
 pub(in crate::protocol) fn remote_stop(transaction: &str) -> Result<Remote, Failure> {
     let request = RequestStopTransactionRequest::new(transaction);
     Remote::of(STOP, &request)
-}
-
-pub(in crate::protocol) fn remote_answer(action: &str, payload: &RawValue) -> RemoteAnswer {
-    let status = match action {
-        START => decode_payload(payload, &options()).map(|it: RequestStartTransactionResponse| it.status),
-        STOP => decode_payload(payload, &options()).map(|it: RequestStopTransactionResponse| it.status),
-        _ => Err(DecodeError::unsupported_action(action)),
-    };
-    match status {
-        Ok(RequestStartStopStatus::Accepted) => RemoteAnswer::Accepted,
-        Ok(_) => RemoteAnswer::Refused,
-        Err(defect) => {
-            warn!(action, %defect, "an answer that cannot be read");
-            RemoteAnswer::Unreadable
-        }
-    }
 }

@@ -52,6 +52,7 @@ fn mirror(database: &Database) -> Mirror {
         secret_arn: String::new(),
         database: OnceCell::new_with(Some(database.clone())),
         indexed: OnceCell::new(),
+        resting_until: AtomicI64::new(0),
     }
 }
 

@@ -6,6 +6,7 @@ mod response;
 mod routes;
 mod template;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -52,6 +53,8 @@ struct Inner {
     definition: ApiDefinition,
     invoke: Arc<dyn Invoke>,
     throttle: Option<Throttle>,
+    /// By route key; such a route is not under the API's own.
+    route_throttles: BTreeMap<String, Throttle>,
     options: Options,
 }
 
@@ -60,7 +63,10 @@ impl Api {
     #[must_use]
     pub fn new(definition: ApiDefinition, invoke: Arc<dyn Invoke>, options: Options) -> Self {
         let throttle = Throttle::new(&definition.throttling);
-        Self { inner: Arc::new(Inner { definition, invoke, throttle, options }) }
+        let of_routes = definition.route_throttling.iter();
+        let of_routes = of_routes.filter_map(|(key, settings)| Some((key.clone(), Throttle::new(settings)?)));
+        let route_throttles = of_routes.collect();
+        Self { inner: Arc::new(Inner { definition, invoke, throttle, route_throttles, options }) }
     }
 
     /// Every path, as the routes have it. Serve it with `SocketAddr` connect info, from which `sourceIp` comes.
@@ -100,7 +106,8 @@ impl Inner {
         let Some(Found { route_key, integration, parameters }) = found else {
             return refuse(StatusCode::NOT_FOUND, "Not Found");
         };
-        if self.throttle.as_ref().is_some_and(|throttle| !throttle.admits(Instant::now())) {
+        let throttle = self.route_throttles.get(route_key).or(self.throttle.as_ref());
+        if throttle.is_some_and(|throttle| !throttle.admits(Instant::now())) {
             return refuse(StatusCode::TOO_MANY_REQUESTS, "Too Many Requests");
         }
         let body = match body {

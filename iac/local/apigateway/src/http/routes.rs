@@ -140,6 +140,11 @@ impl Routes {
         Ok(())
     }
 
+    /// Whether `key` is a route's.
+    pub(super) fn has(&self, key: &str) -> bool {
+        (key == "$default" && self.default.is_some()) || self.routes.iter().any(|route| route.key == key)
+    }
+
     pub(super) fn find(&self, method: &Method, path: &str) -> Option<Found<'_>> {
         let path = segments(path);
         let found = self.routes.iter().find_map(|route| {

@@ -1,6 +1,7 @@
 //! Reads an HTTP API and its functions' `HttpApi` events from the template, refusing by name what this door does
 //! not do.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use lambda_host::scalar;
@@ -27,6 +28,8 @@ pub struct ApiDefinition {
     pub(super) routes: Routes,
     pub(super) cors: Option<Cors>,
     pub(super) throttling: RouteSettings,
+    /// Of the routes that have limits of their own, by their keys.
+    pub(super) route_throttling: BTreeMap<String, RouteSettings>,
 }
 
 #[derive(Default, Deserialize)]
@@ -36,6 +39,8 @@ struct ApiProperties {
     stage_name: Option<String>,
     cors_configuration: Option<CorsConfiguration>,
     default_route_settings: RouteSettings,
+    /// By route key, `POST /v1/bookings/holds`.
+    route_settings: BTreeMap<String, RouteSettings>,
     name: IgnoredAny,
     description: IgnoredAny,
     access_log_settings: IgnoredAny,
@@ -66,15 +71,20 @@ impl ApiDefinition {
             return Err(second.refuse("", "a second HTTP API, where one is served"));
         }
         let cors = properties.cors_configuration.map(Cors::new).transpose();
+        let routes = routes(stack, api)?;
+        if let Some(stranger) = properties.route_settings.keys().find(|key| !routes.has(key)) {
+            return Err(api.refuse("RouteSettings", format!("there is no route {stranger:?}")));
+        }
         let endpoint = api.attributes.get("ApiEndpoint").map(String::as_str).unwrap_or_default();
         Ok(Some(Self {
             id: api.physical_id.clone(),
             domain: endpoint.trim_start_matches("https://").to_owned(),
             account: account(stack),
             stage: properties.stage_name.unwrap_or_else(|| "$default".to_owned()),
-            routes: routes(stack, api)?,
+            routes,
             cors: cors.map_err(|problem| api.refuse("CorsConfiguration", problem))?,
             throttling: properties.default_route_settings,
+            route_throttling: properties.route_settings,
         }))
     }
 

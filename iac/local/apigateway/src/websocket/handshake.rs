@@ -22,10 +22,12 @@ use crate::identity::request_id;
 use crate::integration::NoAnswer;
 use crate::query;
 
-pub(super) async fn connect(State(api): State<Arc<Inner>>, mut request: Request) -> Response {
-    let query = match api.query_of(request.uri()) {
-        Ok(query) => query,
-        Err(status) => return refuse(status),
+pub(super) async fn connect(State(apis): State<Arc<[Arc<Inner>]>>, mut request: Request) -> Response {
+    let found = apis.iter().find_map(|api| Some((api.clone(), api.query_of(request.uri())?)));
+    let (api, query) = match found {
+        Some((api, Ok(query))) => (api, query),
+        Some((_, Err(status))) => return refuse(status),
+        None => return refuse(StatusCode::FORBIDDEN),
     };
     let Some(accept) = accept_key(request.method(), request.headers()) else {
         return refuse(StatusCode::UPGRADE_REQUIRED);
@@ -51,22 +53,21 @@ pub(super) async fn connect(State(api): State<Arc<Inner>>, mut request: Request)
 }
 
 impl Inner {
-    /// The query of a request for the stage, or with what status another path is refused.
-    fn query_of(&self, uri: &Uri) -> Result<Vec<(String, String)>, StatusCode> {
+    /// The query of a request for this API, or with what status it is refused; none for a request for another.
+    fn query_of(&self, uri: &Uri) -> Option<Result<Vec<(String, String)>, StatusCode>> {
         let path = uri.path();
         if let Some(edge) = &self.options.edge
             && let Some(segment) = path.strip_prefix(&edge.prefix)
         {
-            let id = percent_decode_str(segment).decode_utf8().map_err(|_| StatusCode::NOT_FOUND)?;
-            if segment.is_empty() || segment.contains('/') {
-                return Err(StatusCode::NOT_FOUND);
-            }
-            return Ok(vec![(edge.parameter.clone(), id.into_owned())]);
+            let id = percent_decode_str(segment).decode_utf8().ok();
+            let id = id.filter(|_| !segment.is_empty() && !segment.contains('/'));
+            return Some(match id {
+                Some(id) => Ok(vec![(edge.parameter.clone(), id.into_owned())]),
+                None => Err(StatusCode::NOT_FOUND),
+            });
         }
-        if path.trim_matches('/') != self.definition.stage {
-            return Err(StatusCode::FORBIDDEN);
-        }
-        Ok(query::pairs(uri.query().unwrap_or_default()).collect())
+        let is_stage = path.trim_matches('/') == self.definition.stage;
+        is_stage.then(|| Ok(query::pairs(uri.query().unwrap_or_default()).collect()))
     }
 }
 

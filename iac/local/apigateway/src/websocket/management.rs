@@ -19,7 +19,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use super::Inner;
 use super::connection::{Link, NotSent};
 
-pub(super) fn routes() -> Router<Arc<Inner>> {
+pub(super) fn routes() -> Router<Arc<[Arc<Inner>]>> {
     let methods = || post(send).get(look).delete(close).layer(DefaultBodyLimit::max(1024 * 1024));
     Router::new()
         .route("/{stage}/@connections/{id}", methods())
@@ -58,28 +58,31 @@ impl From<NotSent> for Refusal {
     }
 }
 
-impl Inner {
-    fn link(&self, stage: &str, id: &str, headers: &HeaderMap) -> Result<Arc<Link>, Refusal> {
-        if !headers.contains_key(header::AUTHORIZATION) {
-            return Err(Refusal::Forbidden("Missing Authentication Token"));
-        }
-        if stage != self.definition.stage {
-            return Err(Refusal::Forbidden("Forbidden"));
-        }
-        self.links.get(id).map(|link| link.clone()).ok_or(Refusal::Gone)
+fn link<'a>(
+    apis: &'a [Arc<Inner>],
+    stage: &str,
+    id: &str,
+    headers: &HeaderMap,
+) -> Result<(&'a Inner, Arc<Link>), Refusal> {
+    if !headers.contains_key(header::AUTHORIZATION) {
+        return Err(Refusal::Forbidden("Missing Authentication Token"));
     }
+    let api = apis.iter().find(|api| api.definition.stage == stage);
+    let api = api.ok_or(Refusal::Forbidden("Forbidden"))?;
+    let link = api.links.get(id).map(|link| link.clone()).ok_or(Refusal::Gone)?;
+    Ok((api, link))
 }
 
-type Api = State<Arc<Inner>>;
+type Apis = State<Arc<[Arc<Inner>]>>;
 type Name = Path<(String, String)>;
 
 async fn send(
-    State(api): Api,
+    State(apis): Apis,
     Path((stage, id)): Name,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<StatusCode, Refusal> {
-    let link = api.link(&stage, &id, &headers)?;
+    let (api, link) = link(&apis, &stage, &id, &headers)?;
     let body = body.map_err(|_| Refusal::TooLarge)?;
     if body.len() > api.options.max_message {
         return Err(Refusal::TooLarge);
@@ -92,8 +95,12 @@ async fn send(
     Ok(StatusCode::OK)
 }
 
-async fn look(State(api): Api, Path((stage, id)): Name, headers: HeaderMap) -> Result<Json<Value>, Refusal> {
-    let link = api.link(&stage, &id, &headers)?;
+async fn look(
+    State(apis): Apis,
+    Path((stage, id)): Name,
+    headers: HeaderMap,
+) -> Result<Json<Value>, Refusal> {
+    let (_, link) = link(&apis, &stage, &id, &headers)?;
     let caller = &link.caller;
     let last_active = DateTime::from_timestamp_millis(link.last_active()).unwrap_or(caller.connected_at);
     let mut identity = json!({ "sourceIp": caller.source_ip });
@@ -107,8 +114,12 @@ async fn look(State(api): Api, Path((stage, id)): Name, headers: HeaderMap) -> R
     })))
 }
 
-async fn close(State(api): Api, Path((stage, id)): Name, headers: HeaderMap) -> Result<StatusCode, Refusal> {
-    let link = api.link(&stage, &id, &headers)?;
+async fn close(
+    State(apis): Apis,
+    Path((stage, id)): Name,
+    headers: HeaderMap,
+) -> Result<StatusCode, Refusal> {
+    let (_, link) = link(&apis, &stage, &id, &headers)?;
     let frame = CloseFrame { code: CloseCode::Normal, reason: "Connection Closed Normally".into() };
     link.send(Message::Close(Some(frame)))?;
     Ok(StatusCode::NO_CONTENT)

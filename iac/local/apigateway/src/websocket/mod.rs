@@ -16,6 +16,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::serve::ListenerExt as _;
 use dashmap::DashMap;
+use futures::future::join_all;
 use lambda_host::Invoke;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -94,29 +95,10 @@ impl Api {
         Self { inner: Arc::new(Inner { definition, invoke, options, throttle, links, closing, tasks }) }
     }
 
-    /// The stage, its `@connections`, and the edge's path. Serve it with `SocketAddr` connect info, from which
-    /// `sourceIp` comes.
-    pub fn router(&self) -> Router {
-        management::routes().fallback(handshake::connect).with_state(self.inner.clone())
-    }
-
     /// How many connections are open.
     #[must_use]
     pub fn connections(&self) -> usize {
         self.inner.links.len()
-    }
-
-    /// Serves until `shutdown`, then closes as [`Api::close`] does. Fails when the listener does.
-    pub async fn serve(&self, listener: TcpListener, shutdown: CancellationToken) -> io::Result<()> {
-        let listener = listener.tap_io(|connection| {
-            if let Err(error) = connection.set_nodelay(true) {
-                tracing::debug!(%error, "a connection keeps Nagle's delay");
-            }
-        });
-        let service = self.router().into_make_service_with_connect_info::<SocketAddr>();
-        let served = axum::serve(listener, service).with_graceful_shutdown(shutdown.cancelled_owned()).await;
-        self.close(Duration::from_secs(5)).await;
-        served
     }
 
     /// Closes every connection with 1001 and waits, for so long, until their `$disconnect` is done.
@@ -130,4 +112,25 @@ impl Api {
             );
         }
     }
+}
+
+/// Serves APIs on one address until `shutdown`, then closes each as [`Api::close`] does. Their stages tell them apart,
+/// and what the edge does comes with them. Fails when the listener does.
+pub async fn serve(apis: &[Api], listener: TcpListener, shutdown: CancellationToken) -> io::Result<()> {
+    let listener = listener.tap_io(|connection| {
+        if let Err(error) = connection.set_nodelay(true) {
+            tracing::debug!(%error, "a connection keeps Nagle's delay");
+        }
+    });
+    let service = router(apis).into_make_service_with_connect_info::<SocketAddr>();
+    let served = axum::serve(listener, service).with_graceful_shutdown(shutdown.cancelled_owned()).await;
+    join_all(apis.iter().map(|api| api.close(Duration::from_secs(5)))).await;
+    served
+}
+
+/// The stages, their `@connections`, and the edge's paths. Serve it with `SocketAddr` connect info, from which
+/// `sourceIp` comes.
+fn router(apis: &[Api]) -> Router {
+    let inner: Arc<[Arc<Inner>]> = apis.iter().map(|api| api.inner.clone()).collect();
+    management::routes().fallback(handshake::connect).with_state(inner)
 }

@@ -1,4 +1,4 @@
-//! Reads a WebSocket API from the template, refusing by name what this door does not do.
+//! Reads WebSocket APIs from the template, refusing by name what this door does not do.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,6 +15,8 @@ use crate::throttle::RouteSettings;
 /// A WebSocket API with its one stage, as the template has it.
 #[derive(Debug, Clone)]
 pub struct ApiDefinition {
+    /// Its name in the template.
+    pub logical_id: String,
     pub(super) id: String,
     pub(super) domain: String,
     pub(super) stage: String,
@@ -134,14 +136,30 @@ struct DeploymentProperties {
 }
 
 impl ApiDefinition {
-    /// The stack's WebSocket API, or none. More than one, or anything of it that this door does not do, is an
-    /// error.
-    pub fn from_stack(stack: &Stack) -> Result<Option<Self>, TemplateError> {
-        let mut apis = stack.of_kind::<ApiProperties>("AWS::ApiGatewayV2::Api")?.into_iter();
-        let Some((api, properties)) = apis.next() else { return Ok(None) };
-        if let Some((second, _)) = apis.next() {
-            return Err(second.refuse("", "a second WebSocket API, where one is served"));
+    /// The stack's WebSocket APIs. Here they share an address, so each needs a stage of another name; two of one name,
+    /// or anything of an API that this door does not do, is an error.
+    pub fn from_stack(stack: &Stack) -> Result<Vec<Self>, TemplateError> {
+        stack.of_kind::<IntegrationResponseProperties>("AWS::ApiGatewayV2::IntegrationResponse")?;
+        stack.of_kind::<DeploymentProperties>("AWS::ApiGatewayV2::Deployment")?;
+        let mut parts = Parts::read(stack)?;
+        let mut definitions: Vec<Self> = Vec::new();
+        for (api, properties) in stack.of_kind::<ApiProperties>("AWS::ApiGatewayV2::Api")? {
+            let definition = Self::read(api, properties, &mut parts)?;
+            if let Some(other) = definitions.iter().find(|other| other.stage == definition.stage) {
+                let problem = format!(
+                    "has a stage {:?}, as {} has: WebSocket APIs share an address on this machine, and their stages \
+                     tell them apart",
+                    definition.stage, other.logical_id
+                );
+                return Err(api.refuse("", problem));
+            }
+            definitions.push(definition);
         }
+        parts.refuse_strangers()?;
+        Ok(definitions)
+    }
+
+    fn read(api: &Resource, properties: ApiProperties, parts: &mut Parts<'_>) -> Result<Self, TemplateError> {
         if properties.protocol_type != "WEBSOCKET" {
             return Err(
                 api.refuse("ProtocolType", "only WEBSOCKET; write an HTTP API as AWS::Serverless::HttpApi")
@@ -151,18 +169,17 @@ impl ApiDefinition {
         let selection = Selection::parse(&expression).ok_or_else(|| {
             api.refuse("RouteSelectionExpression", format!("{expression:?} is not understood"))
         })?;
-        stack.of_kind::<IntegrationResponseProperties>("AWS::ApiGatewayV2::IntegrationResponse")?;
-        stack.of_kind::<DeploymentProperties>("AWS::ApiGatewayV2::Deployment")?;
-        let (stage, throttling) = stage(stack, &api.physical_id)?;
+        let (stage, throttling) = parts.stage(api)?;
         let endpoint = api.attributes.get("ApiEndpoint").map(String::as_str).unwrap_or_default();
-        Ok(Some(Self {
+        Ok(Self {
+            logical_id: api.logical_id.clone(),
             id: api.physical_id.clone(),
             domain: endpoint.trim_start_matches("wss://").to_owned(),
             stage,
             selection,
-            routes: routes(stack, &api.physical_id)?,
+            routes: parts.routes(api)?,
             throttling,
-        }))
+        })
     }
 
     /// The stage's name: the path that clients dial.
@@ -172,86 +189,121 @@ impl ApiDefinition {
     }
 }
 
-fn of_this_api(resource: &Resource, api_id: &str, api: &str) -> Result<(), TemplateError> {
-    if api_id == api {
-        Ok(())
-    } else {
-        Err(resource.refuse("ApiId", format!("{api_id:?} is no WebSocket API here")))
-    }
+/// What the template has of all WebSocket APIs, until the API that each is of has taken it.
+struct Parts<'s> {
+    stages: Vec<(&'s Resource, StageProperties)>,
+    integrations: Vec<(&'s Resource, IntegrationProperties)>,
+    responses: Vec<(&'s Resource, RouteResponseProperties)>,
+    routes: Vec<(&'s Resource, RouteProperties)>,
 }
 
-fn stage(stack: &Stack, api: &str) -> Result<(String, RouteSettings), TemplateError> {
-    let mut stages = stack.of_kind::<StageProperties>("AWS::ApiGatewayV2::Stage")?.into_iter();
-    let Some((resource, stage)) = stages.next() else {
-        let place = "Resources".to_owned();
-        return Err(TemplateError {
-            place,
-            problem: "the WebSocket API has no AWS::ApiGatewayV2::Stage".to_owned(),
-        });
-    };
-    of_this_api(resource, &stage.api_id, api)?;
-    if let Some((second, _)) = stages.next() {
-        return Err(second.refuse("", "a second stage, where one is served"));
-    }
-    Ok((stage.stage_name, stage.default_route_settings))
+/// Takes those of one API.
+fn of_api<'s, P>(
+    parts: &mut Vec<(&'s Resource, P)>,
+    api: &Resource,
+    api_id: impl Fn(&P) -> &str,
+) -> impl Iterator<Item = (&'s Resource, P)> {
+    let (its, others) =
+        std::mem::take(parts).into_iter().partition::<Vec<_>, _>(|(_, part)| api_id(part) == api.physical_id);
+    *parts = others;
+    its.into_iter()
 }
 
-fn routes(stack: &Stack, api: &str) -> Result<BTreeMap<String, Route>, TemplateError> {
-    let mut integrations = BTreeMap::new();
-    for (resource, properties) in stack.of_kind::<IntegrationProperties>("AWS::ApiGatewayV2::Integration")? {
-        of_this_api(resource, &properties.api_id, api)?;
-        if properties.integration_type != "AWS_PROXY" {
-            return Err(resource.refuse("IntegrationType", "only AWS_PROXY"));
-        }
-        let uri = &properties.integration_uri;
-        let function = function_arn(uri)
-            .ok_or_else(|| resource.refuse("IntegrationUri", format!("{uri:?} names no Lambda function")))?;
-        let millis = properties.timeout_in_millis.unwrap_or(29_000);
-        if !(50..=29_000).contains(&millis) {
-            return Err(resource.refuse("TimeoutInMillis", "must be from 50 to 29000"));
-        }
-        let integration =
-            Integration { function: function.to_owned(), timeout: Duration::from_millis(millis) };
-        integrations.insert(resource.physical_id.clone(), integration);
+impl<'s> Parts<'s> {
+    fn read(stack: &'s Stack) -> Result<Self, TemplateError> {
+        Ok(Self {
+            stages: stack.of_kind("AWS::ApiGatewayV2::Stage")?,
+            integrations: stack.of_kind("AWS::ApiGatewayV2::Integration")?,
+            responses: stack.of_kind("AWS::ApiGatewayV2::RouteResponse")?,
+            routes: stack.of_kind("AWS::ApiGatewayV2::Route")?,
+        })
     }
-    let mut answered = BTreeMap::new();
-    for (resource, response) in
-        stack.of_kind::<RouteResponseProperties>("AWS::ApiGatewayV2::RouteResponse")?
-    {
-        of_this_api(resource, &response.api_id, api)?;
-        if response.route_response_key != "$default" {
-            return Err(resource.refuse("RouteResponseKey", "only $default"));
-        }
-        answered.insert(response.route_id, resource);
-    }
-    let mut routes = BTreeMap::new();
-    for (resource, properties) in stack.of_kind::<RouteProperties>("AWS::ApiGatewayV2::Route")? {
-        of_this_api(resource, &properties.api_id, api)?;
-        if properties.authorization_type.is_some_and(|kind| kind != "NONE") {
-            return Err(resource.refuse("AuthorizationType", "only NONE: $connect's function decides"));
-        }
-        let integration = properties.target.strip_prefix("integrations/").and_then(|id| integrations.get(id));
-        let integration = integration
-            .ok_or_else(|| resource.refuse("Target", format!("{:?} is no integration", properties.target)))?;
-        let expression = properties.route_response_selection_expression;
-        if expression.as_deref().is_some_and(|expression| expression != "$default") {
-            return Err(resource.refuse("RouteResponseSelectionExpression", "only $default"));
-        }
-        // Either without the other sends nothing on AWS, which nobody can have meant.
-        let is_two_way = answered.remove(&resource.physical_id).is_some();
-        if is_two_way != expression.is_some() {
-            return Err(resource.refuse(
-                "RouteResponseSelectionExpression",
-                "goes together with an AWS::ApiGatewayV2::RouteResponse: one is there without the other",
-            ));
-        }
-        let route = Route { integration: integration.clone(), is_two_way };
-        if routes.insert(properties.route_key.clone(), route).is_some() {
-            return Err(resource.refuse("RouteKey", format!("a second route {:?}", properties.route_key)));
+
+    /// Once every API has taken its own.
+    fn refuse_strangers(&self) -> Result<(), TemplateError> {
+        let stages = self.stages.iter().map(|(resource, stage)| (*resource, &stage.api_id));
+        let integrations = self.integrations.iter().map(|(resource, it)| (*resource, &it.api_id));
+        let responses = self.responses.iter().map(|(resource, it)| (*resource, &it.api_id));
+        let routes = self.routes.iter().map(|(resource, route)| (*resource, &route.api_id));
+        match stages.chain(integrations).chain(responses).chain(routes).next() {
+            None => Ok(()),
+            Some((resource, api)) => {
+                Err(resource.refuse("ApiId", format!("{api:?} is no WebSocket API here")))
+            }
         }
     }
-    match answered.into_values().next() {
-        Some(resource) => Err(resource.refuse("RouteId", "names no route")),
-        None => Ok(routes),
+
+    fn stage(&mut self, api: &Resource) -> Result<(String, RouteSettings), TemplateError> {
+        let mut stages = of_api(&mut self.stages, api, |stage| &stage.api_id);
+        let Some((_, stage)) = stages.next() else {
+            return Err(api.refuse("", "the WebSocket API has no AWS::ApiGatewayV2::Stage"));
+        };
+        if let Some((second, _)) = stages.next() {
+            return Err(second.refuse("", "a second stage, where one is served"));
+        }
+        Ok((stage.stage_name, stage.default_route_settings))
+    }
+
+    fn integrations(&mut self, api: &Resource) -> Result<BTreeMap<String, Integration>, TemplateError> {
+        let mut integrations = BTreeMap::new();
+        for (resource, properties) in of_api(&mut self.integrations, api, |it| &it.api_id) {
+            if properties.integration_type != "AWS_PROXY" {
+                return Err(resource.refuse("IntegrationType", "only AWS_PROXY"));
+            }
+            let uri = &properties.integration_uri;
+            let function = function_arn(uri).ok_or_else(|| {
+                resource.refuse("IntegrationUri", format!("{uri:?} names no Lambda function"))
+            })?;
+            let millis = properties.timeout_in_millis.unwrap_or(29_000);
+            if !(50..=29_000).contains(&millis) {
+                return Err(resource.refuse("TimeoutInMillis", "must be from 50 to 29000"));
+            }
+            let integration =
+                Integration { function: function.to_owned(), timeout: Duration::from_millis(millis) };
+            integrations.insert(resource.physical_id.clone(), integration);
+        }
+        Ok(integrations)
+    }
+
+    fn routes(&mut self, api: &Resource) -> Result<BTreeMap<String, Route>, TemplateError> {
+        let integrations = self.integrations(api)?;
+        let mut answered = BTreeMap::new();
+        for (resource, response) in of_api(&mut self.responses, api, |it| &it.api_id) {
+            if response.route_response_key != "$default" {
+                return Err(resource.refuse("RouteResponseKey", "only $default"));
+            }
+            answered.insert(response.route_id, resource);
+        }
+        let mut routes = BTreeMap::new();
+        for (resource, properties) in of_api(&mut self.routes, api, |route| &route.api_id) {
+            if properties.authorization_type.is_some_and(|kind| kind != "NONE") {
+                return Err(resource.refuse("AuthorizationType", "only NONE: $connect's function decides"));
+            }
+            let target = &properties.target;
+            let integration = target.strip_prefix("integrations/").and_then(|id| integrations.get(id));
+            let integration = integration.ok_or_else(|| {
+                resource.refuse("Target", format!("{target:?} is no integration of this API"))
+            })?;
+            let expression = properties.route_response_selection_expression;
+            if expression.as_deref().is_some_and(|expression| expression != "$default") {
+                return Err(resource.refuse("RouteResponseSelectionExpression", "only $default"));
+            }
+            // Either without the other sends nothing on AWS, which nobody can have meant.
+            let is_two_way = answered.remove(&resource.physical_id).is_some();
+            if is_two_way != expression.is_some() {
+                return Err(resource.refuse(
+                    "RouteResponseSelectionExpression",
+                    "goes together with an AWS::ApiGatewayV2::RouteResponse: one is there without the other",
+                ));
+            }
+            let route = Route { integration: integration.clone(), is_two_way };
+            if routes.insert(properties.route_key.clone(), route).is_some() {
+                return Err(resource.refuse("RouteKey", format!("a second route {:?}", properties.route_key)));
+            }
+        }
+        match answered.into_values().next() {
+            Some(resource) => Err(resource.refuse("RouteId", "names no route")),
+            None => Ok(routes),
+        }
     }
 }

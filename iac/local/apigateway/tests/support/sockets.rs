@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use apigateway::websocket::{Api, ApiDefinition, Options};
+use apigateway::websocket::{Api, ApiDefinition, Options, serve};
 use local_template::Stack;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
@@ -50,8 +50,27 @@ pub(crate) fn resources() -> String {
     format!("{api}{}", routes.concat())
 }
 
+/// [`resources`] and, at the stage `live`, an API of the same routes whose messages name theirs in `event`.
+pub(crate) fn two_apis() -> String {
+    let one = format!("\n{}", resources());
+    let other = ["Api", "Stage", "Connect", "Message", "Silent", "Disconnect"].into_iter().fold(
+        one.clone(),
+        |text, name| {
+            text.replace(&format!("\n  {name}"), &format!("\n  Live{name}"))
+                .replace(&format!("!Ref {name}"), &format!("!Ref Live{name}"))
+                .replace(&format!("${{{name}"), &format!("${{Live{name}"))
+                .replace(&format!("lambda/{name}/"), &format!("lambda/Live{name}/"))
+                .replace(&format!("FunctionName: {name}"), &format!("FunctionName: Live{name}"))
+        },
+    );
+    one + &other
+        .replace("StageName: prod", "StageName: live")
+        .replace("$request.body.[2]", "$request.body.event")
+}
+
 pub(crate) fn definition_of(stack: &Stack) -> ApiDefinition {
-    ApiDefinition::from_stack(stack).unwrap().unwrap()
+    let [definition] = ApiDefinition::from_stack(stack).unwrap().try_into().unwrap();
+    definition
 }
 
 pub(crate) struct Door {
@@ -62,12 +81,16 @@ pub(crate) struct Door {
 }
 
 pub(crate) async fn open(functions: Arc<Functions>, options: Options) -> Door {
-    let api = Api::new(definition_of(&stack(&resources())), functions, options);
+    open_all(vec![Api::new(definition_of(&stack(&resources())), functions, options)]).await
+}
+
+/// The door's `api` is the first.
+pub(crate) async fn open_all(apis: Vec<Api>) -> Door {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let shutdown = CancellationToken::new();
-    let (served, token) = (api.clone(), shutdown.clone());
-    let served = tokio::spawn(async move { served.serve(listener, token).await.unwrap() });
+    let (api, token) = (apis[0].clone(), shutdown.clone());
+    let served = tokio::spawn(async move { serve(&apis, listener, token).await.unwrap() });
     Door { api, address, shutdown, served }
 }
 
@@ -101,6 +124,10 @@ impl Door {
     }
 
     pub(crate) fn management(&self) -> aws_sdk_apigatewaymanagement::Client {
+        self.management_of("prod")
+    }
+
+    pub(crate) fn management_of(&self, stage: &str) -> aws_sdk_apigatewaymanagement::Client {
         use aws_sdk_apigatewaymanagement::config::{
             BehaviorVersion, Config, Credentials, Region, retry::RetryConfig,
         };
@@ -109,7 +136,7 @@ impl Door {
             .region(Region::new("eu-central-1"))
             .credentials_provider(Credentials::new("test", "test", None, None, "test"))
             .retry_config(RetryConfig::disabled())
-            .endpoint_url(format!("http://{}/prod", self.address))
+            .endpoint_url(format!("http://{}/{stage}", self.address))
             .build();
         aws_sdk_apigatewaymanagement::Client::from_conf(config)
     }

@@ -32,6 +32,8 @@ Resources:
   Log: {Type: AWS::Logs::LogGroup, Properties: {LogGroupName: !Sub '/aws/lambda/${Fn}'}}
   Role: {Type: AWS::IAM::Role, Properties: {Path: /ev/}}
   Alarm: {Type: AWS::CloudWatch::Alarm, Properties: {AlarmName: deep}}
+  Acl: {Type: AWS::WAFv2::WebACL, Properties: {Name: wall, Scope: REGIONAL, DefaultAction: {Allow: {}}}}
+  Guard: {Type: AWS::WAFv2::WebACLAssociation, Properties: {ResourceArn: !GetAtt Api.Arn, WebACLArn: !GetAtt Acl.Arn}}
 Outputs:
   FnRole: {Value: !GetAtt FnRole.Arn}
   Bus: {Value: !GetAtt Bus.Name}",
@@ -63,6 +65,10 @@ Outputs:
     assert_eq!(get("Log").physical_id, format!("/aws/lambda/{}", get("Fn").physical_id));
     assert!(attribute(get("Role"), "Arn").starts_with("arn:aws:iam::000000000000:role/ev/ev-Role-"));
     assert!(attribute(get("Alarm"), "Arn").ends_with(":alarm:deep"));
+    let acl = attribute(get("Acl"), "Id");
+    assert_eq!(get("Acl").physical_id, format!("wall|{acl}|REGIONAL"));
+    let arn = format!("arn:aws:wafv2:eu-central-1:000000000000:regional/webacl/wall/{acl}");
+    assert_eq!(get("Guard").properties, json!({"ResourceArn": api.physical_id, "WebACLArn": arn}));
     assert!(loaded.outputs["FnRole"].starts_with("arn:aws:iam::000000000000:role/ev-FnRole-"));
     assert_eq!(loaded.outputs["Bus"], "ev-bus");
 }

@@ -25,6 +25,11 @@ fn what_is_not_understood_is_named() {
             "Resources.R.Properties.AssumeRolePolicy",
         ),
         ("Resources: {R: {Type: AWS::CloudWatch::Alarm, Properties: {Treshold: 1}}}", "Treshold"),
+        (
+            "Resources: {W: {Type: AWS::WAFv2::WebACL, Properties: {Scope: REGIONAL, Rule: []}}}",
+            "W.Properties.Rule",
+        ),
+        ("Resources: {W: {Type: AWS::WAFv2::WebACL, Properties: {Scope: EDGE}}}", "W.Properties.Scope"),
         ("Resources: {}\nOutputs: {O: {Value: x, Exprot: y}}", "Exprot"),
     ] {
         let problem = problem(template);

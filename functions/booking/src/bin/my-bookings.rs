@@ -1,0 +1,9 @@
+//! `Query.myBookings`. Reads bookings.
+use booking::my_bookings;
+use shared::Database;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    let database = Database::from_env(&shared::aws_config().await)?;
+    shared::resolver(async |caller, arguments| my_bookings(&database, &caller, arguments).await).await
+}

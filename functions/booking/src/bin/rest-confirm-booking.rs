@@ -1,0 +1,13 @@
+//! `POST /v1/bookings/confirm`. As `Mutation.confirmBooking`.
+use booking::{BookingSummary, Desk, confirm};
+use payment::Payments;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    let config = shared::aws_config().await;
+    let (desk, payments) = (Desk::from_env(&config)?, Payments::from_env(&config)?);
+    rest::route(async |caller, asked| {
+        confirm(&desk, &payments, &caller, asked).await.map(BookingSummary::from)
+    })
+    .await
+}
