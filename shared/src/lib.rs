@@ -8,6 +8,8 @@ mod card_number;
 mod consumer;
 mod database;
 mod deadline;
+#[cfg(feature = "dynamodb")]
+pub mod dynamodb;
 mod event;
 mod failure;
 mod ids;
@@ -24,6 +26,7 @@ mod resolver;
 mod run;
 mod settings;
 mod telemetry;
+mod weekday;
 
 pub use cache::Cache;
 pub use caller::{Caller, Role, User};
@@ -50,6 +53,7 @@ pub use resolver::resolver;
 pub use run::{Invocation, run, task};
 pub use settings::{MissingSetting, aws_config, setting};
 pub use telemetry::start_tracing;
+pub use weekday::Weekday;
 
 /// A moment, always in UTC; its time zone is the reader's business.
 pub type Timestamp = chrono::DateTime<chrono::Utc>;

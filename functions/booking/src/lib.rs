@@ -37,7 +37,7 @@ pub use hold_slot::{
     HoldDesk, HoldSlot, ReleaseHold, Released, RestHold, SlotHold, SlotWish, hold, hold_slot, release_hold,
 };
 pub use hold_token::HoldToken;
-pub use hours::{DayTime, Hours, Opening, OpeningPeriod, Weekday, Zone};
+pub use hours::{DayTime, Hours, Opening, OpeningPeriod, Zone};
 pub use no_shows::{MarkRequest, Marked, mark_no_shows};
 pub use policy::{Percent, Policy, WholeMinutes};
 pub use slots::{Slot, SlotLength, Wanted, free_slots};

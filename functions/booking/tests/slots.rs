@@ -7,15 +7,15 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use booking::{
-    Calendar, ConnectorTime, DayTime, Held, Hours, Minutes, OpeningPeriod, Slot, SlotLength, Wanted, Weekday,
-    Zone, free_slots,
+    Calendar, ConnectorTime, DayTime, Held, Hours, Minutes, OpeningPeriod, Slot, SlotLength, Wanted, Zone,
+    free_slots,
 };
 use chrono::{DateTime, Datelike, NaiveDateTime, TimeDelta, Timelike};
 use chrono_tz::Tz;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use shared::{ConnectorId, Timestamp};
+use shared::{ConnectorId, Timestamp, Weekday};
 use uuid::Uuid;
 
 /// Summer time of an hour and of half an hour, at midnight, north and south; none; and odd offsets.
@@ -59,16 +59,7 @@ fn day_time() -> impl Strategy<Value = u16> {
 }
 
 fn periods() -> impl Strategy<Value = Option<Vec<OpeningPeriod>>> {
-    const DAYS: [Weekday; 7] = [
-        Weekday::Monday,
-        Weekday::Tuesday,
-        Weekday::Wednesday,
-        Weekday::Thursday,
-        Weekday::Friday,
-        Weekday::Saturday,
-        Weekday::Sunday,
-    ];
-    let days = proptest::sample::subsequence(DAYS.to_vec(), 1..=7);
+    let days = proptest::sample::subsequence(Weekday::ALL.to_vec(), 1..=7);
     // Disjoint by construction; some touch.
     let some = vec((day_time(), days), 2..9).prop_map(|mut edges| {
         edges.sort_by_key(|(time, _)| *time);

@@ -15,7 +15,7 @@ pub use plan::{
     retire_plan, subscribe_to_plan,
 };
 pub use price::{
-    Band, Basis, Coverage, Line, LocalTime, Price, Reading, Tariff, TimeZone, Unit, Usage, Weekday, price,
+    Band, Basis, Coverage, Line, LocalTime, Price, Reading, Tariff, TimeZone, Unit, Usage, price,
 };
 pub use price_list::{
     CreateTariff, EndTariff, GetTariff, ListTariffs, create_tariff, end_tariff, get_tariff, list_tariffs,

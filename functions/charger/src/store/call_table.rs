@@ -10,9 +10,10 @@ use aws_sdk_dynamodb::types::{
     CancellationReason, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
 };
 use chrono::{SecondsFormat, TimeDelta};
+use shared::dynamodb::{EXPIRES_AT, Item, failed, is_alive, item, read, seconds, text};
 use shared::{Failure, MissingSetting, Timestamp, setting};
 
-use super::item::{EXPIRES_AT, Item, alive, failed, item, read, seconds, text};
+use super::NAME;
 use crate::{Answers, Call, Calls, ChargePointId, Enqueued, Kept, Outstanding, Overdue, TIMEOUT};
 
 const DEADLINES: &str = "deadlines";
@@ -64,7 +65,7 @@ impl CallTable {
                     continue;
                 }
             }
-            return Err(failed(&error));
+            return Err(failed(NAME, &error));
         }
     }
 
@@ -111,7 +112,7 @@ impl Calls for CallTable {
             .expression_attribute_values(":queued", text("queued#"))
             .consistent_read(true)
             .limit(1);
-        let first = query.send().await.map_err(|error| failed(&error))?.items.unwrap_or_default().pop();
+        let first = query.send().await.map_err(|error| failed(NAME, &error))?.items.unwrap_or_default().pop();
         let Some(first) = first else { return Ok(None) };
         let call: Call = serde_json::from_str(read(&first, "call")?).map_err(Failure::fault)?;
 
@@ -154,14 +155,14 @@ impl Calls for CallTable {
 
     async fn put_back(&self, charger: &ChargePointId, call: &Call) -> Result<(), Failure> {
         let put = self.client.put_item().table_name(&self.table).set_item(Some(queued(charger, call)?));
-        put.send().await.map_err(|error| failed(&error))?;
+        put.send().await.map_err(|error| failed(NAME, &error))?;
         self.settle(charger, &call.message_id).await
     }
 
     async fn outstanding(&self, charger: &ChargePointId) -> Result<Option<Outstanding>, Failure> {
         let get = self.client.get_item().table_name(&self.table).consistent_read(true);
         let get = get.key("pk", text(key(charger))).key("sk", text(OUTSTANDING));
-        let found = get.send().await.map_err(|error| failed(&error))?.item;
+        let found = get.send().await.map_err(|error| failed(NAME, &error))?.item;
         let outstanding = found.as_ref().map(|item| read(item, "outstanding")).transpose()?;
         outstanding.map(|json| serde_json::from_str(json).map_err(Failure::fault)).transpose()
     }
@@ -183,13 +184,13 @@ impl Calls for CallTable {
             {
                 None
             }
-            Err(error) => return Err(failed(&error)),
+            Err(error) => return Err(failed(NAME, &error)),
         };
         let Some(settled) = settled else { return Ok(()) };
         let due = format!("{}#{charger}#{message_id}", read(&settled, "deadline")?);
         let delete = self.client.delete_item().table_name(&self.table);
         let delete = delete.key("pk", text(DEADLINES)).key("sk", text(due));
-        delete.send().await.map(drop).map_err(|error| failed(&error))
+        delete.send().await.map(drop).map_err(|error| failed(NAME, &error))
     }
 
     async fn overdue(&self, at: Timestamp) -> Result<Vec<Overdue>, Failure> {
@@ -200,7 +201,7 @@ impl Calls for CallTable {
             .expression_attribute_values(":now", text(sortable(at)))
             .consistent_read(true)
             .limit(MOST_OVERDUE);
-        let found = query.send().await.map_err(|error| failed(&error))?.items.unwrap_or_default();
+        let found = query.send().await.map_err(|error| failed(NAME, &error))?.items.unwrap_or_default();
         let overdue = |item: Item| {
             Ok(Overdue {
                 charge_point_id: read(&item, "chargePointId")?
@@ -220,7 +221,7 @@ impl Calls for CallTable {
         let due = format!("{}#{charge_point_id}#{message_id}", sortable(*deadline));
         let delete = self.client.delete_item().table_name(&self.table);
         let delete = delete.key("pk", text(DEADLINES)).key("sk", text(due));
-        delete.send().await.map(drop).map_err(|error| failed(&error))
+        delete.send().await.map(drop).map_err(|error| failed(NAME, &error))
     }
 }
 
@@ -254,12 +255,13 @@ impl Answers for CallTable {
             Some(aws_sdk_dynamodb::operation::put_item::PutItemError::ConditionalCheckFailedException(
                 earlier,
             )) => earlier.item.clone(),
-            _ => return Err(failed(&error)),
+            _ => return Err(failed(NAME, &error)),
         };
         match earlier {
-            Some(item) => {
-                Ok(alive(item, at).map(|item| read(&item, "frame").map(str::to_owned)).transpose()?)
-            }
+            Some(item) => Ok(Some(item)
+                .filter(|item| is_alive(item, at))
+                .map(|item| read(&item, "frame").map(str::to_owned))
+                .transpose()?),
             // A store that does not tell what stood in the way is asked.
             None => self.answered(charger, message_id).await,
         }
@@ -270,7 +272,7 @@ impl CallTable {
     async fn answered(&self, charger: &ChargePointId, message_id: &str) -> Result<Option<String>, Failure> {
         let get = self.client.get_item().table_name(&self.table).consistent_read(true);
         let get = get.key("pk", text(key(charger))).key("sk", text(format!("answered#{message_id}")));
-        let found = get.send().await.map_err(|error| failed(&error))?.item;
+        let found = get.send().await.map_err(|error| failed(NAME, &error))?.item;
         found.map(|item| read(&item, "frame").map(str::to_owned)).transpose()
     }
 }

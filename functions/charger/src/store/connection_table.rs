@@ -10,9 +10,10 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use chrono::TimeDelta;
 use serde::de::IntoDeserializer;
 use serde::{Deserialize, de::value::Error as ReadError};
+use shared::dynamodb::{EXPIRES_AT, Item, failed, is_alive, item, read, seconds, text};
 use shared::{Failure, MissingSetting, Timestamp, setting};
 
-use super::item::{EXPIRES_AT, Item, alive, failed, item, read, seconds, text};
+use super::NAME;
 use crate::{ChargePointId, Connection, Connections, Registration};
 
 /// API Gateway closes a socket after two hours.
@@ -43,8 +44,8 @@ impl ConnectionTable {
     async fn get(&self, key: String) -> Result<Option<Connection>, Failure> {
         let answer =
             self.client.get_item().table_name(&self.table).key("pk", text(key)).consistent_read(true);
-        let found = answer.send().await.map_err(|error| failed(&error))?.item;
-        found.and_then(|item| alive(item, chrono::Utc::now())).map(|item| connection(&item)).transpose()
+        let found = answer.send().await.map_err(|error| failed(NAME, &error))?.item;
+        found.filter(|item| is_alive(item, chrono::Utc::now())).map(|item| connection(&item)).transpose()
     }
 
     fn remember(&self, connection: &Connection) {
@@ -67,11 +68,12 @@ impl Connections for ConnectionTable {
     async fn open(&self, connection: &Connection) -> Result<Option<String>, Failure> {
         let by_socket = attributes(format!("connection#{}", connection.id), connection);
         let put = self.client.put_item().table_name(&self.table).set_item(Some(by_socket));
-        put.send().await.map_err(|error| failed(&error))?;
+        put.send().await.map_err(|error| failed(NAME, &error))?;
 
         let by_charger = attributes(format!("charger#{}", connection.charge_point_id), connection);
         let put = self.client.put_item().table_name(&self.table).set_item(Some(by_charger));
-        let before = put.return_values(ReturnValue::AllOld).send().await.map_err(|error| failed(&error))?;
+        let before =
+            put.return_values(ReturnValue::AllOld).send().await.map_err(|error| failed(NAME, &error))?;
         let replaced = before.attributes.as_ref().map(|item| read(item, "connectionId")).transpose()?;
         Ok(replaced.filter(|id| *id != connection.id).map(str::to_owned))
     }
@@ -97,14 +99,14 @@ impl Connections for ConnectionTable {
         let changed = Connection { registration, ..connection.clone() };
         let by_socket = attributes(format!("connection#{}", connection.id), &changed);
         let put = self.client.put_item().table_name(&self.table).set_item(Some(by_socket));
-        put.send().await.map(drop).map_err(|error| failed(&error))
+        put.send().await.map(drop).map_err(|error| failed(NAME, &error))
     }
 
     async fn close(&self, connection: &Connection) -> Result<(), Failure> {
         self.forget(&connection.id);
         let delete = self.client.delete_item().table_name(&self.table);
         let delete = delete.key("pk", text(format!("connection#{}", connection.id)));
-        delete.send().await.map_err(|error| failed(&error))?;
+        delete.send().await.map_err(|error| failed(NAME, &error))?;
 
         let delete = self.client.delete_item().table_name(&self.table);
         let delete = delete
@@ -121,7 +123,7 @@ impl Connections for ConnectionTable {
             {
                 Ok(())
             }
-            Err(error) => Err(failed(&error)),
+            Err(error) => Err(failed(NAME, &error)),
         }
     }
 }

@@ -3,7 +3,6 @@
 
 mod call_table;
 mod connection_table;
-mod item;
 mod registry;
 mod sockets;
 
@@ -15,6 +14,9 @@ pub use sockets::ApiSockets;
 use shared::MissingSetting;
 
 use crate::{Answers, Desk};
+
+/// What is said to be unavailable when DynamoDB is.
+const NAME: &str = "the connection store";
 
 /// All of it, for the functions that call chargers.
 pub struct Stores {

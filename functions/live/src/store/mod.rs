@@ -2,7 +2,6 @@
 //! two ways out, API Gateway's to clients and the queue's to the function that greets them.
 
 mod greetings;
-mod item;
 mod sockets;
 mod table;
 mod turns;

@@ -15,9 +15,9 @@ use aws_sdk_dynamodb::types::{
     AttributeValue, CancellationReason, Delete, Put, ReturnValue, TransactWriteItem, Update,
 };
 use futures::{StreamExt, stream};
+use shared::dynamodb::{EXPIRES_AT, Item, failed, is_alive, item, read, seconds, text};
 use shared::{Failure, MissingSetting, StationId, Timestamp, UserId, setting};
 
-use super::item::{EXPIRES_AT, Item, failed, is_alive, item, read, seconds, text};
 use crate::socket::expiry;
 use crate::{Connection, MOST_CONNECTIONS, SocketId};
 
@@ -29,6 +29,8 @@ const PAGE: i32 = 256;
 const TRIES: u32 = 8;
 const DELETES_AT_ONCE: usize = 16;
 const SOCKET: &str = "socket";
+/// What is said to be unavailable when DynamoDB is.
+const NAME: &str = "the live feed";
 
 /// The table of `LIVE_TABLE`, keys `pk` and `sk`, time-to-live `expiresAt`.
 pub struct LiveTable {
@@ -80,7 +82,7 @@ impl LiveTable {
         let query = query
             .key_condition_expression("pk = :user")
             .expression_attribute_values(":user", text(user_key(user)));
-        let found = query.send().await.map_err(|error| failed(&error))?.items.unwrap_or_default();
+        let found = query.send().await.map_err(|error| failed(NAME, &error))?.items.unwrap_or_default();
         let mut held = Vec::new();
         for item in found.iter().filter(|item| is_alive(item, at)) {
             let name = read(item, "sk")?;
@@ -120,7 +122,7 @@ impl LiveTable {
             {
                 Ok(false)
             }
-            Err(error) => Err(failed(&error)),
+            Err(error) => Err(failed(NAME, &error)),
         }
     }
 
@@ -139,7 +141,7 @@ impl LiveTable {
             {
                 Ok(())
             }
-            Err(error) => Err(failed(&error)),
+            Err(error) => Err(failed(NAME, &error)),
         }
     }
 
@@ -154,7 +156,7 @@ impl LiveTable {
             (EXPIRES_AT, seconds(expiry(connection.connected_at))),
         ]);
         let put = self.client.put_item().table_name(&self.table).set_item(Some(opened));
-        put.send().await.map(drop).map_err(|error| failed(&error))
+        put.send().await.map(drop).map_err(|error| failed(NAME, &error))
     }
 
     /// Whether we know the socket and it was greeted already; none for one that we do not know.
@@ -183,7 +185,7 @@ impl LiveTable {
             {
                 Ok(())
             }
-            Err(error) => Err(failed(&error)),
+            Err(error) => Err(failed(NAME, &error)),
         }
     }
 
@@ -194,7 +196,7 @@ impl LiveTable {
             .key("pk", text(socket_key(socket)))
             .key("sk", text(SOCKET))
             .return_values(ReturnValue::AllOld);
-        let closed = delete.send().await.map_err(|error| failed(&error))?.attributes;
+        let closed = delete.send().await.map_err(|error| failed(NAME, &error))?.attributes;
         let Some(closed) = closed else { return Ok(false) };
         // Nobody can subscribe any more: these are all.
         let stations = closed.get("stations").and_then(|value| value.as_ss().ok()).map(Vec::as_slice);
@@ -280,7 +282,7 @@ impl LiveTable {
             .key_condition_expression("pk = :station")
             .expression_attribute_values(":station", text(&key))
             .set_exclusive_start_key(start);
-        let answer = query.send().await.map_err(|error| failed(&error))?;
+        let answer = query.send().await.map_err(|error| failed(NAME, &error))?;
         let alive = answer.items.iter().flatten().filter(|item| is_alive(item, at));
         let sockets = alive.map(|item| read(item, "sk").map(SocketId::from)).collect::<Result<_, _>>()?;
         let after = answer.last_evaluated_key.filter(|key| !key.is_empty());
@@ -300,13 +302,13 @@ impl LiveTable {
     async fn delete_subscription(&self, station: &str, socket: &SocketId) -> Result<(), Failure> {
         let delete = self.client.delete_item().table_name(&self.table);
         let delete = delete.key("pk", text(station_key(station))).key("sk", text(socket.as_str()));
-        delete.send().await.map(drop).map_err(|error| failed(&error))
+        delete.send().await.map(drop).map_err(|error| failed(NAME, &error))
     }
 
     async fn find(&self, socket: &SocketId) -> Result<Option<Item>, Failure> {
         let get = self.client.get_item().table_name(&self.table).consistent_read(true);
         let get = get.key("pk", text(socket_key(socket))).key("sk", text(SOCKET));
-        Ok(get.send().await.map_err(|error| failed(&error))?.item)
+        Ok(get.send().await.map_err(|error| failed(NAME, &error))?.item)
     }
 
     /// Whether the writes were done: all of them, or none because a condition did not hold. DynamoDB cancels for other
@@ -319,7 +321,7 @@ impl LiveTable {
             let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) =
                 error.as_service_error()
             else {
-                return Err(failed(&error));
+                return Err(failed(NAME, &error));
             };
             let is_refused = |reason: &CancellationReason| reason.code() == Some("ConditionalCheckFailed");
             if cancelled.cancellation_reasons().iter().any(is_refused) {
@@ -327,7 +329,7 @@ impl LiveTable {
             }
             tries += 1;
             if tries == TRIES {
-                return Err(failed(&error));
+                return Err(failed(NAME, &error));
             }
             // Apart from those that it met.
             let most = 10 << tries;

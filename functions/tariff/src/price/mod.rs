@@ -38,7 +38,7 @@ mod model;
 #[cfg(test)]
 mod properties;
 
-pub use band::{Band, LocalTime, TimeZone, Weekday};
+pub use band::{Band, LocalTime, TimeZone};
 pub use basis::{Basis, Coverage, Tariff};
 pub use bill::{Price, price};
 pub(crate) use line::Item;

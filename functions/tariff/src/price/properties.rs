@@ -4,13 +4,13 @@
 use chrono::TimeDelta;
 use proptest::prelude::*;
 use rust_decimal::Decimal;
-use shared::{EnergyKwh, Money, StationId, TariffId, Timestamp};
+use shared::{EnergyKwh, Money, StationId, TariffId, Timestamp, Weekday};
 use uuid::Uuid;
 
 use super::band::edges;
 use super::bill::by_tariff;
 use super::profile::Profile;
-use super::{Band, Basis, LocalTime, Price, Reading, Tariff, TimeZone, Unit, Usage, Weekday, model, price};
+use super::{Band, Basis, LocalTime, Price, Reading, Tariff, TimeZone, Unit, Usage, model, price};
 
 /// What divisions may leave of a sum of prices.
 fn trace() -> Decimal {
@@ -18,8 +18,7 @@ fn trace() -> Decimal {
 }
 
 fn days() -> impl Strategy<Value = Vec<Weekday>> {
-    use Weekday::{Friday, Monday, Saturday, Sunday, Thursday, Tuesday, Wednesday};
-    proptest::sample::subsequence(vec![Monday, Tuesday, Wednesday, Thursday, Friday, Saturday, Sunday], 1..=7)
+    proptest::sample::subsequence(Weekday::ALL.to_vec(), 1..=7)
 }
 
 fn unit_price() -> impl Strategy<Value = Decimal> {

@@ -1,10 +1,10 @@
 //! A new tariff, by an operator's hand.
 
 use serde::Deserialize;
-use shared::{Caller, Currency, Database, Failure, Reason, Role, StationId, TariffId, Timestamp};
+use shared::{Caller, Currency, Database, Failure, Reason, Role, StationId, TariffId, Timestamp, Weekday};
 
 use crate::input::{Minutes, Moment, Name, UnitPrice, VatRate};
-use crate::price::{Band, LocalTime, Tariff, TimeZone, Weekday};
+use crate::price::{Band, LocalTime, Tariff, TimeZone};
 use crate::store;
 
 /// Each price, the 47 of the bands and the one beside them, may cost a line for energy and one for time; with the start

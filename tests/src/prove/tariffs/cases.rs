@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, Datelike, NaiveDate, TimeDelta, Utc};
 use rust_decimal::Decimal;
-use shared::{EnergyKwh, StationId, TariffId};
-use tariff::{Band, LocalTime, Reading, Tariff, Usage, Weekday};
+use shared::{EnergyKwh, StationId, TariffId, Weekday};
+use tariff::{Band, LocalTime, Reading, Tariff, Usage};
 use uuid::Uuid;
 
 use crate::Result;
@@ -18,15 +18,6 @@ const DAYS: [&str; 7] = [
     "2026-09-05T12:00:00Z",
     "2026-11-01T00:00:00Z",
     "2026-06-30T00:00:00Z",
-];
-const WEEK: [Weekday; 7] = [
-    Weekday::Monday,
-    Weekday::Tuesday,
-    Weekday::Wednesday,
-    Weekday::Thursday,
-    Weekday::Friday,
-    Weekday::Saturday,
-    Weekday::Sunday,
 ];
 /// Those whose clock is reckoned here, too, come first.
 const ZONES: [&str; 7] = [
@@ -56,9 +47,9 @@ fn local_time(dice: &Dice) -> Result<LocalTime> {
 }
 
 fn band(dice: &Dice) -> Result<Band> {
-    let mut days: Vec<_> = WEEK.into_iter().filter(|_| dice.chance(0.6)).collect();
+    let mut days: Vec<_> = Weekday::ALL.into_iter().filter(|_| dice.chance(0.6)).collect();
     if days.is_empty() {
-        days.push(dice.one_of(&WEEK));
+        days.push(dice.one_of(&Weekday::ALL));
     }
     Ok(Band {
         days,
