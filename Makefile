@@ -73,7 +73,7 @@ test-rust: tools
 	@$(STEP) "build (debug)" cargo build --workspace --bins
 	@rm -rf $(HOME_HERE)/test
 	@target/debug/local run --quiet --no-fsync --bin-dir target/debug --data $(HOME_HERE)/test --port-base $(TEST_PORTS) \
-	    --ocm-server target/debug/ocm-server -- cargo nextest run --workspace
+	    --ocm-server target/debug/ocm-server -- cargo nextest run --workspace --lib --test '*'
 
 .PHONY: check
 check: tools ## Format and lints
