@@ -1,5 +1,5 @@
 //! Money: what is owed for a session, what was paid, and what a wallet holds. Owns the tables `invoices`,
-//! `invoice_lines`, `number_series` and `wallet_entries`; a session's cost is written here, everything else about
+//! `number_series` and `wallet_entries`; a session's cost is written here, everything else about
 //! sessions is not. Prices are worked out by the crate `tariff`.
 
 mod bill;

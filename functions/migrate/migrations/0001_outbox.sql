@@ -16,9 +16,10 @@ CREATE INDEX IF NOT EXISTS outbox_unpublished ON outbox (created_at) WHERE publi
 CREATE INDEX IF NOT EXISTS outbox_published ON outbox (published_at) WHERE published_at IS NOT NULL;
 CREATE INDEX IF NOT EXISTS outbox_correlation ON outbox (correlation_id, position);
 
--- Text of a moment as every event and answer writes it: UTC, RFC 3339, to the millisecond.
+-- Text of a moment as every event and answer writes it: UTC, RFC 3339, to the millisecond. Not IMMUTABLE, as to_char is
+-- not: only so is it inlined.
 CREATE OR REPLACE FUNCTION rfc3339(moment timestamptz) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
+LANGUAGE sql STABLE PARALLEL SAFE
 RETURN to_char(moment AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"');
 
 -- Writes one event and gives its envelope.

@@ -16,26 +16,35 @@ CREATE OR REPLACE FUNCTION coins(amount numeric, currency text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN round(amount, minor_digits(currency))::text;
 
+DO $$
+BEGIN
+    IF to_regtype('wallet_cause') IS NULL THEN
+        CREATE DOMAIN wallet_cause AS text CHECK (VALUE IN (
+            'CREDIT', 'DEBIT', 'INVOICE', 'TOP_UP', 'PAYMENT', 'PAYMENT_REVERSAL', 'REFUND', 'FORFEIT'));
+    END IF;
+END;
+$$;
+
 -- The wallet's ledger: append-only, one entry a cause.
 CREATE TABLE IF NOT EXISTS wallet_entries (
     id             uuid PRIMARY KEY,
     position       bigint GENERATED ALWAYS AS IDENTITY,   -- within a wallet the order in which balances followed
     user_id        uuid NOT NULL REFERENCES users,
-    amount         numeric(14, 4) NOT NULL CHECK (amount <> 0),   -- negative for a debit
+    amount         numeric(14, 4) NOT NULL,   -- negative for a debit
     currency       char(3) NOT NULL,
-    balance        numeric(14, 4) NOT NULL CHECK (balance >= 0),  -- after it
-    cause          text NOT NULL CHECK (cause IN (
-                       'CREDIT', 'DEBIT', 'INVOICE', 'TOP_UP', 'PAYMENT', 'PAYMENT_REVERSAL', 'REFUND', 'FORFEIT')),
+    balance        numeric(14, 4) NOT NULL,  -- after it
+    cause          wallet_cause NOT NULL,
     cause_id       text NOT NULL,            -- of CREDIT and DEBIT: the operator's id and idempotency key
     reason         text NOT NULL,
     created_at     timestamptz NOT NULL,
-    CONSTRAINT wallet_entries_cause_key UNIQUE (cause, cause_id)
+    CONSTRAINT wallet_entries_cause_key UNIQUE (cause, cause_id),
+    CHECK (amount <> 0 AND balance >= 0)
 );
 CREATE INDEX IF NOT EXISTS wallet_entries_user ON wallet_entries (user_id, position DESC);
 
--- The only place that moves a wallet's balance; the caller holds the account's lock. Raises when the wallet holds
--- another currency or not enough, and when the cause has its entry already.
-CREATE OR REPLACE FUNCTION post_wallet_entry(
+-- The only place that moves a wallet's balance; the caller holds the account's lock, or takes it so. Gives no entry when
+-- the wallet holds another currency or not enough. Raises when the cause has its entry already.
+CREATE OR REPLACE FUNCTION post_if_covered(
     entry uuid, owner uuid, amount numeric, currency text, cause text, cause_id text, reason text, moment timestamptz
 ) RETURNS wallet_entries
 LANGUAGE plpgsql AS $$
@@ -44,18 +53,33 @@ DECLARE
     posted wallet_entries;
 BEGIN
     UPDATE users AS account
-    SET wallet_balance = account.wallet_balance + post_wallet_entry.amount,
+    SET wallet_balance = account.wallet_balance + post_if_covered.amount,
         updated_at = GREATEST(account.updated_at, moment)
-    WHERE account.id = owner AND account.wallet_currency = post_wallet_entry.currency
-        AND account.wallet_balance + post_wallet_entry.amount >= 0
+    WHERE account.id = owner AND account.wallet_currency = post_if_covered.currency
+        AND account.wallet_balance + post_if_covered.amount >= 0
     RETURNING account.wallet_balance INTO after_it;
-    IF NOT FOUND THEN
-        RAISE EXCEPTION 'the wallet of % does not take % %', owner, amount, currency USING ERRCODE = 'check_violation';
+    IF after_it IS NULL THEN
+        RETURN NULL;
     END IF;
     INSERT INTO wallet_entries (id, user_id, amount, currency, balance, cause, cause_id, reason, created_at)
-    VALUES (entry, owner, post_wallet_entry.amount, post_wallet_entry.currency, after_it, post_wallet_entry.cause,
-            post_wallet_entry.cause_id, post_wallet_entry.reason, date_trunc('milliseconds', moment))
+    VALUES (entry, owner, post_if_covered.amount, post_if_covered.currency, after_it, post_if_covered.cause,
+            post_if_covered.cause_id, post_if_covered.reason, date_trunc('milliseconds', moment))
     RETURNING * INTO posted;
+    RETURN posted;
+END;
+$$;
+
+-- The same for whoever has looked before: raises where there is no entry to give.
+CREATE OR REPLACE FUNCTION post_wallet_entry(
+    entry uuid, owner uuid, amount numeric, currency text, cause text, cause_id text, reason text, moment timestamptz
+) RETURNS wallet_entries
+LANGUAGE plpgsql AS $$
+DECLARE
+    posted wallet_entries := post_if_covered(entry, owner, amount, currency, cause, cause_id, reason, moment);
+BEGIN
+    IF posted.id IS NULL THEN
+        RAISE EXCEPTION 'the wallet of % does not take % %', owner, amount, currency USING ERRCODE = 'check_violation';
+    END IF;
     RETURN posted;
 END;
 $$;

@@ -1,10 +1,43 @@
 -- What is owed, and what was paid for it.
 
+DO $$
+BEGIN
+    IF to_regtype('invoice_kind') IS NULL THEN
+        CREATE DOMAIN invoice_kind AS text CHECK (VALUE IN ('SESSION', 'SUBSCRIPTION', 'BOOKING', 'CREDIT_NOTE'));
+    END IF;
+    IF to_regtype('invoice_status') IS NULL THEN
+        CREATE DOMAIN invoice_status AS text CHECK (VALUE IN ('PENDING', 'PAID', 'OVERDUE', 'REFUNDED'));
+    END IF;
+    IF to_regtype('payment_method') IS NULL THEN
+        CREATE DOMAIN payment_method AS text CHECK (VALUE IN ('WALLET', 'CARD', 'WALLET_AND_CARD', 'NONE'));
+    END IF;
+END;
+$$;
+
+-- Whether an invoice's amounts and what it is for fit together. A function, as domains are in 0004: it is kept.
+CREATE OR REPLACE FUNCTION invoice_is_sound(
+    kind text, corrects uuid, session uuid, booking uuid, amount numeric, net numeric, vat numeric, paid numeric,
+    refunded numeric, credited_unpaid numeric
+) RETURNS boolean
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+BEGIN
+    IF net + vat <> amount THEN
+        RETURN false;
+    ELSIF kind = 'CREDIT_NOTE' THEN
+        RETURN corrects IS NOT NULL AND session IS NULL AND booking IS NULL
+            AND amount < 0 AND paid = amount AND refunded = 0 AND credited_unpaid = 0;
+    END IF;
+    RETURN corrects IS NULL AND (session IS NOT NULL) = (kind = 'SESSION') AND (booking IS NOT NULL) = (kind = 'BOOKING')
+        AND credited_unpaid BETWEEN 0 AND amount AND paid BETWEEN 0 AND amount - credited_unpaid
+        AND refunded BETWEEN credited_unpaid AND credited_unpaid + paid;
+END;
+$$;
+
 -- Invoices and credit notes. What an invoice says never changes; what became of it does.
 CREATE TABLE IF NOT EXISTS invoices (
     id                     uuid PRIMARY KEY,
     number                 text NOT NULL,
-    kind                   text NOT NULL CHECK (kind IN ('SESSION', 'SUBSCRIPTION', 'BOOKING', 'CREDIT_NOTE')),
+    kind                   invoice_kind NOT NULL,
     user_id                uuid NOT NULL REFERENCES users,
     session_id             uuid REFERENCES sessions,
     subscription_id        uuid REFERENCES subscriptions,
@@ -23,27 +56,22 @@ CREATE TABLE IF NOT EXISTS invoices (
     credited_unpaid        numeric(14, 4) NOT NULL DEFAULT 0,   -- the part of that which nobody had paid
     energy_kwh             numeric(12, 4) NOT NULL DEFAULT 0,
     due_date               date NOT NULL,
-    status                 text NOT NULL CHECK (status IN ('PENDING', 'PAID', 'OVERDUE', 'REFUNDED')),
-    method                 text CHECK (method IN ('WALLET', 'CARD', 'WALLET_AND_CARD', 'NONE')),   -- how it was paid
+    status                 invoice_status NOT NULL,
+    method                 payment_method,   -- how it was paid
     paid_at                timestamptz,
     reminders              integer NOT NULL DEFAULT 0,
     remind_on              date,             -- when the next reminder is due, if one is
     reason                 text,             -- of a credit note: why
+    -- [{description, quantity, unit, unitPrice, amount}], decimals as text; prices and amounts with VAT
+    lines                  jsonb NOT NULL,
     created_at             timestamptz NOT NULL,
     CONSTRAINT invoices_number_key UNIQUE (number),
-    CHECK (net + vat = amount),
-    CHECK (CASE
-        WHEN kind = 'CREDIT_NOTE' THEN corrects_invoice_id IS NOT NULL AND session_id IS NULL AND booking_id IS NULL
-            AND amount < 0 AND paid_amount = amount AND refunded_amount = 0 AND credited_unpaid = 0
-        ELSE corrects_invoice_id IS NULL AND (session_id IS NOT NULL) = (kind = 'SESSION')
-            AND (booking_id IS NOT NULL) = (kind = 'BOOKING')
-            AND credited_unpaid BETWEEN 0 AND amount AND paid_amount BETWEEN 0 AND amount - credited_unpaid
-            AND refunded_amount BETWEEN credited_unpaid AND credited_unpaid + paid_amount
-    END)
+    CONSTRAINT invoices_sound CHECK (invoice_is_sound(kind, corrects_invoice_id, session_id, booking_id, amount, net, vat,
+                                                      paid_amount, refunded_amount, credited_unpaid))
 );
 -- One invoice a session, a month of a subscription, a booking. A credit note names none of them: the invoice it corrects
 -- does.
-CREATE UNIQUE INDEX IF NOT EXISTS invoices_session_id_key ON invoices (session_id) WHERE session_id IS NOT NULL;
+CREATE UNIQUE INDEX IF NOT EXISTS invoices_session_id_key ON invoices (session_id);
 CREATE UNIQUE INDEX IF NOT EXISTS invoices_subscription_period_id_key ON invoices (subscription_period_id)
     WHERE subscription_period_id IS NOT NULL;
 CREATE UNIQUE INDEX IF NOT EXISTS invoices_booking_id_key ON invoices (booking_id) WHERE booking_id IS NOT NULL;
@@ -51,17 +79,12 @@ CREATE INDEX IF NOT EXISTS invoices_user ON invoices (user_id, created_at DESC, 
 CREATE INDEX IF NOT EXISTS invoices_corrects ON invoices (corrects_invoice_id) WHERE corrects_invoice_id IS NOT NULL;
 CREATE INDEX IF NOT EXISTS invoices_remind_on ON invoices (remind_on) WHERE remind_on IS NOT NULL;
 
--- The lines add up to the invoice.
-CREATE TABLE IF NOT EXISTS invoice_lines (
-    invoice_id  uuid NOT NULL REFERENCES invoices,
-    position    integer NOT NULL,
-    description text NOT NULL,
-    quantity    numeric NOT NULL,
-    unit        text NOT NULL,
-    unit_price  numeric NOT NULL,            -- with VAT
-    amount      numeric(14, 4) NOT NULL,     -- with VAT, rounded
-    PRIMARY KEY (invoice_id, position)
-);
+-- The lines of invoices, which add up to them. They lie in their invoice's row: nobody writes or reads one without it.
+CREATE OR REPLACE VIEW invoice_lines AS
+SELECT invoices.id AS invoice_id, listed.position::integer AS position, listed.line->>'description' AS description,
+       (listed.line->>'quantity')::numeric AS quantity, listed.line->>'unit' AS unit,
+       (listed.line->>'unitPrice')::numeric AS unit_price, (listed.line->>'amount')::numeric(14, 4) AS amount
+FROM invoices CROSS JOIN LATERAL jsonb_array_elements(invoices.lines) WITH ORDINALITY AS listed (line, position);
 
 -- The latest number of each series and year.
 CREATE TABLE IF NOT EXISTS number_series (
@@ -163,46 +186,43 @@ DECLARE
     gross numeric := invoice->>'gross';
     lines jsonb := invoice->'lines';
     by_card boolean := COALESCE(invoice->>'paidBy' = 'CARD', false);
-    account users;
+    unlisted numeric := gross;
+    customer uuid := invoice->>'userId';
     settled boolean;
+    posted wallet_entries;
     issued invoices;
     event jsonb;
 BEGIN
-    IF jsonb_array_length(lines) > 100
-        OR gross <> (SELECT COALESCE(sum((line->>'amount')::numeric), 0) FROM jsonb_array_elements(lines) AS line) THEN
+    FOR position IN 0..jsonb_array_length(lines) - 1 LOOP
+        unlisted := unlisted - (lines->position->>'amount')::numeric;
+    END LOOP;
+    IF jsonb_array_length(lines) > 100 OR unlisted IS DISTINCT FROM 0 THEN
         RAISE EXCEPTION 'the lines of invoice % are too many or do not add up', invoice->>'id'
             USING ERRCODE = 'check_violation';
     END IF;
-    SELECT * INTO account FROM users WHERE id = (invoice->>'userId')::uuid FOR NO KEY UPDATE;
-    settled := gross = 0 OR by_card OR (account.wallet_currency = invoice->>'currency' AND account.wallet_balance >= gross);
-    IF settled AND gross > 0 AND NOT by_card THEN
-        PERFORM post_wallet_entry((invoice->>'entryId')::uuid, account.id, -gross, invoice->>'currency', 'INVOICE',
+    IF gross = 0 OR by_card THEN
+        settled := true;
+    ELSE
+        posted := post_if_covered((invoice->>'entryId')::uuid, customer, -gross, invoice->>'currency', 'INVOICE',
             invoice->>'id', invoice->>'reason', moment);
+        settled := posted.id IS NOT NULL;
     END IF;
 
-    WITH written AS (
-        INSERT INTO invoices (id, number, kind, user_id, session_id, subscription_id, subscription_period_id,
-                              booking_id, tariff_id, plan_id, amount, net, vat, vat_rate, currency, paid_amount,
-                              energy_kwh, due_date, status, method, paid_at, remind_on, created_at)
-        VALUES ((invoice->>'id')::uuid, next_number('INVOICE', '', account.id, moment), invoice->>'kind', account.id,
-                (invoice->>'sessionId')::uuid, (invoice->>'subscriptionId')::uuid,
-                (invoice->>'subscriptionPeriodId')::uuid, (invoice->>'bookingId')::uuid,
-                (invoice->>'tariffId')::uuid, (invoice->>'planId')::uuid,
-                gross, (invoice->>'net')::numeric, (invoice->>'vat')::numeric, (invoice->>'vatRate')::numeric,
-                invoice->>'currency', CASE WHEN settled THEN gross ELSE 0 END,
-                COALESCE((invoice->>'energyKwh')::numeric, 0), (invoice->>'dueDate')::date,
-                CASE WHEN settled THEN 'PAID' ELSE 'PENDING' END,
-                CASE WHEN NOT settled THEN NULL WHEN gross = 0 THEN 'NONE' WHEN by_card THEN 'CARD' ELSE 'WALLET' END,
-                CASE WHEN settled THEN moment END, CASE WHEN NOT settled THEN (invoice->>'dueDate')::date + 1 END,
-                date_trunc('milliseconds', moment))
-        RETURNING *
-    ), listed AS (
-        INSERT INTO invoice_lines (invoice_id, position, description, quantity, unit, unit_price, amount)
-        SELECT (invoice->>'id')::uuid, position, line->>'description', (line->>'quantity')::numeric, line->>'unit',
-               (line->>'unitPrice')::numeric, (line->>'amount')::numeric
-        FROM jsonb_array_elements(lines) WITH ORDINALITY AS listed (line, position)
-    )
-    SELECT * INTO issued FROM written;
+    INSERT INTO invoices (id, number, kind, user_id, session_id, subscription_id, subscription_period_id, booking_id,
+                          tariff_id, plan_id, amount, net, vat, vat_rate, currency, paid_amount, energy_kwh, due_date,
+                          status, method, paid_at, remind_on, created_at, lines)
+    VALUES ((invoice->>'id')::uuid, next_number('INVOICE', '', customer, moment), invoice->>'kind', customer,
+            (invoice->>'sessionId')::uuid, (invoice->>'subscriptionId')::uuid,
+            (invoice->>'subscriptionPeriodId')::uuid, (invoice->>'bookingId')::uuid,
+            (invoice->>'tariffId')::uuid, (invoice->>'planId')::uuid,
+            gross, (invoice->>'net')::numeric, (invoice->>'vat')::numeric, (invoice->>'vatRate')::numeric,
+            invoice->>'currency', CASE WHEN settled THEN gross ELSE 0 END,
+            COALESCE((invoice->>'energyKwh')::numeric, 0), (invoice->>'dueDate')::date,
+            CASE WHEN settled THEN 'PAID' ELSE 'PENDING' END,
+            CASE WHEN NOT settled THEN NULL WHEN gross = 0 THEN 'NONE' WHEN by_card THEN 'CARD' ELSE 'WALLET' END,
+            CASE WHEN settled THEN moment END, CASE WHEN NOT settled THEN (invoice->>'dueDate')::date + 1 END,
+            date_trunc('milliseconds', moment), lines)
+    RETURNING * INTO issued;
 
     event := CASE WHEN settled THEN
         emit('PAYMENT_COMPLETED', 1, 'billing-service', correlation, moment,
@@ -292,20 +312,17 @@ BEGIN
         END,
         remind_on = CASE WHEN invoice_due(credited) > unpaid THEN credited.remind_on END
     WHERE id = corrected;
-    WITH written AS (
-        INSERT INTO invoices (id, number, kind, user_id, corrects_invoice_id, tariff_id, plan_id, amount, net, vat,
-                              vat_rate, currency, paid_amount, due_date, status, method, paid_at, reason, created_at)
-        VALUES (new_invoice, next_number('CREDIT_NOTE', 'CN-', original.user_id, moment), 'CREDIT_NOTE', original.user_id, corrected,
-                original.tariff_id, original.plan_id, -back, vat_back - back, -vat_back, original.vat_rate,
-                original.currency, -back, (moment AT TIME ZONE 'UTC')::date, 'PAID', NULL, moment, why,
-                date_trunc('milliseconds', moment))
-        RETURNING *
-    ), listed AS (
-        INSERT INTO invoice_lines (invoice_id, position, description, quantity, unit, unit_price, amount)
-        VALUES (new_invoice, 1, 'Credit for invoice ' || original.number, -1,
-                CASE original.kind WHEN 'SUBSCRIPTION' THEN 'month' WHEN 'BOOKING' THEN 'booking' ELSE 'session' END, back, -back)
-    )
-    SELECT * INTO issued FROM written;
+    INSERT INTO invoices (id, number, kind, user_id, corrects_invoice_id, tariff_id, plan_id, amount, net, vat, vat_rate,
+                          currency, paid_amount, due_date, status, method, paid_at, reason, created_at, lines)
+    VALUES (new_invoice, next_number('CREDIT_NOTE', 'CN-', original.user_id, moment), 'CREDIT_NOTE', original.user_id,
+            corrected, original.tariff_id, original.plan_id, -back, vat_back - back, -vat_back, original.vat_rate,
+            original.currency, -back, (moment AT TIME ZONE 'UTC')::date, 'PAID', NULL, moment, why,
+            date_trunc('milliseconds', moment), jsonb_build_array(jsonb_build_object(
+                'description', 'Credit for invoice ' || original.number, 'quantity', '-1',
+                'unit', CASE original.kind WHEN 'SUBSCRIPTION' THEN 'month' WHEN 'BOOKING' THEN 'booking' ELSE 'session' END,
+                'unitPrice', back::text, 'amount', (-back)::text
+            )))
+    RETURNING * INTO issued;
     RETURN jsonb_build_object('creditNoteId', issued.id, 'number', issued.number);
 END;
 $$;
