@@ -107,7 +107,7 @@ endif
 	    --parameter-overrides $$(node iac/parameters.js application target/foundation.json) $(SETTINGS)
 	$(DEPLOY)/bin/python iac/migrate.py $(STACK_NAME)
 	$(DEPLOY)/bin/sam list stack-outputs --stack-name $(STACK_NAME) --output json > target/application.json
-	iac/node_modules/.bin/cdk deploy Edge $$(node iac/parameters.js edge target/application.json)
+	iac/node_modules/.bin/cdk deploy Edge $$(node iac/parameters.js edge target/application.json target/foundation.json)
 
 # ── Set up ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -2,7 +2,8 @@
 // on top of it and takes the first stack's outputs by parameter; the edge comes last, as it fronts the application.
 //
 // Settings, by `-c name=value`: stage, vpcCidr, natGateways, databaseInstance, cacheNode; atlasPeeringId with atlasCidr
-// (the peering that MongoDB Atlas asked for); ocppDomain with ocppCertificateArn (in us-east-1).
+// (the peering that MongoDB Atlas asked for); ocppDomain with ocppCertificateArn (in us-east-1); requestsPerMinutePerUser,
+// requestsPerMinutePerAddress, machineRequestsPerMinutePerAddress.
 import { App, Stack, Validations } from "aws-cdk-lib";
 import { AwsSolutionsChecks } from "cdk-nag";
 
@@ -30,9 +31,11 @@ publish(foundation, { network, secrets, database, cache });
 
 const edge = new Stack(app, "Edge", {
   stackName: `ev-charging-edge-${named}`,
-  description: "EV charging: the address that chargers dial",
+  description: "EV charging: the address that chargers and apps dial",
+  // Where all that is CloudFront's own lives: its certificates, its wall, its logs.
+  env: { region: "us-east-1" },
 });
-new Edge(edge, "Ocpp");
+new Edge(edge, "Edge");
 
 accept(foundation, edge);
 Validations.of(app).addPlugins(new AwsSolutionsChecks(app));

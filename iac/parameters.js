@@ -1,27 +1,36 @@
 // What one deployment takes from the one before, for the Makefile:
 //   node iac/parameters.js application OUTPUTS   the foundation's outputs as parameters of template.yaml
-//   node iac/parameters.js edge OUTPUTS          the application's outputs as parameters of the edge
-// OUTPUTS: the file of `cdk deploy --outputs-file`, or `sam list stack-outputs --output json`.
+//   node iac/parameters.js edge OUTPUTS OUTPUTS  the application's and the foundation's as parameters of the edge
+// OUTPUTS: the foundation's by `cdk deploy --outputs-file`, the application's by `sam list stack-outputs --output json`.
 import { readFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 
 /** `{stack: {name: value}}`: the foundation's only stack. */
 export function application(outputs, now = Date.now()) {
-  const { RedisUrl, RedisSecretArn, ...rest } = Object.values(outputs)[0];
-  // CloudFormation reads the password where the parameter is used: it is in no output, file or command line.
-  const password = `{{resolve:secretsmanager:${RedisSecretArn}:SecretString}}`;
+  const { RedisUrl, RedisSecretArn, EdgeKeySecretArn, ...rest } = Object.values(outputs)[0];
+  // CloudFormation reads secrets where the parameters are used: they are in no output, file or command line.
+  const secret = (arn) => `{{resolve:secretsmanager:${arn}:SecretString}}`;
   const aYear = 365 * 24 * 3600;
   return {
     ...rest,
-    RedisUrl: RedisUrl.replace("rediss://", `rediss://:${password}@`),
+    RedisUrl: RedisUrl.replace("rediss://", `rediss://:${secret(RedisSecretArn)}@`),
+    EdgeKey: secret(EdgeKeySecretArn),
     ApiKeyExpires: String(Math.floor(now / 1000) + aYear - 24 * 3600),
   };
 }
 
-/** `[{OutputKey, OutputValue}]` */
-export function edge(outputs) {
-  const url = new URL(outputs.find(({ OutputKey }) => OutputKey === "OcppUrl").OutputValue);
-  return { OcppApiHost: url.hostname, OcppApiStage: url.pathname.slice(1) };
+/** `[{OutputKey, OutputValue}]` of the application, and what `application` takes */
+export function edge(outputs, foundation) {
+  const url = (name) => new URL(outputs.find(({ OutputKey }) => OutputKey === name).OutputValue);
+  const { EdgeKeySecretArn } = Object.values(foundation)[0];
+  return {
+    OcppApiHost: url("OcppUrl").hostname,
+    OcppApiStage: url("OcppUrl").pathname.slice(1),
+    LiveApiHost: url("LiveUrl").hostname,
+    HttpApiHost: url("HttpUrl").hostname,
+    // Its replica, which has the same name.
+    EdgeKeyArn: EdgeKeySecretArn.replace(/^(arn:[^:]+:secretsmanager):[^:]+:/, "$1:us-east-1:"),
+  };
 }
 
 /** A word a line. The CDK takes each after a flag; without a stack's name they are for the one that is deployed. */
@@ -31,8 +40,8 @@ export function lines(which, parameters) {
 }
 
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
-  const [which, file] = process.argv.slice(2);
-  const parameters = { application, edge }[which](JSON.parse(readFileSync(file, "utf8")));
+  const [which, ...files] = process.argv.slice(2);
+  const parameters = { application, edge }[which](...files.map((file) => JSON.parse(readFileSync(file, "utf8"))));
   for (const line of lines(which, parameters)) {
     console.log(line);
   }

@@ -19,14 +19,44 @@ test("the foundation gives the application only parameters it knows, and all it 
   assert.deepEqual(needed.filter((name) => !(name in given)), []);
 });
 
-test("the password of Redis is referred to, not told", () => {
-  const { RedisUrl } = application({ F: { RedisUrl: "rediss://cache.example:6380", RedisSecretArn: "arn:s" } });
+test("the password of Redis and the edge's key are referred to, not told", () => {
+  const told = { RedisUrl: "rediss://cache.example:6380", RedisSecretArn: "arn:s", EdgeKeySecretArn: "arn:e" };
+  const { RedisUrl, EdgeKey } = application({ F: told });
   assert.equal(RedisUrl, "rediss://:{{resolve:secretsmanager:arn:s:SecretString}}@cache.example:6380");
+  assert.equal(EdgeKey, "{{resolve:secretsmanager:arn:e:SecretString}}");
 });
 
-test("the edge fronts the stage of the application's WebSocket API", () => {
-  const told = [{ OutputKey: "OcppUrl", OutputValue: "wss://abc.execute-api.eu-central-1.amazonaws.com/v1" }];
-  assert.deepEqual(edge(told), { OcppApiHost: "abc.execute-api.eu-central-1.amazonaws.com", OcppApiStage: "v1" });
+test("the edge fronts the application's APIs, with the replica of its key", () => {
+  const host = (id) => `${id}.execute-api.eu-central-1.amazonaws.com`;
+  const told = Object.entries({
+    OcppUrl: `wss://${host("a")}/v1`,
+    LiveUrl: `wss://${host("b")}/live`,
+    HttpUrl: `https://${host("c")}`,
+  }).map(([OutputKey, OutputValue]) => ({ OutputKey, OutputValue }));
+  const secret = (region) => `arn:aws:secretsmanager:${region}:123456789012:secret:EdgeKey-a1:b2`;
+  assert.deepEqual(edge(told, { F: { EdgeKeySecretArn: secret("eu-central-1") } }), {
+    OcppApiHost: host("a"),
+    OcppApiStage: "v1",
+    LiveApiHost: host("b"),
+    HttpApiHost: host("c"),
+    EdgeKeyArn: secret("us-east-1"),
+  });
+});
+
+test("the edge's parameters are those that are given", () => {
+  const source = readFileSync(new URL("lib/edge.ts", import.meta.url), "utf8");
+  const taken = [...source.matchAll(/(?:host\(scope|CfnParameter\(scope), "(\w+)"/g)].map(([, name]) => name);
+  const told = ["OcppUrl", "LiveUrl", "HttpUrl"].map((OutputKey) => ({ OutputKey, OutputValue: "wss://a.example/x" }));
+  assert.deepEqual(Object.keys(edge(told, { F: { EdgeKeySecretArn: "" } })).sort(), taken.sort());
+  for (const { OutputKey } of told) {
+    assert.match(template.slice(template.indexOf("\nOutputs:")), new RegExp(`^  ${OutputKey}:`, "m"));
+  }
+});
+
+test("the live feed's stage is the path that the edge has for it", () => {
+  const stage = /^  LiveStage:\n(?: {4}.*\n)*? {6}StageName: (\w+)\n/m.exec(template);
+  const source = readFileSync(new URL("lib/edge.ts", import.meta.url), "utf8");
+  assert.ok(source.includes(`"/${stage[1]}": behavior(`));
 });
 
 test("parameters are told as the CDK and SAM take them", () => {

@@ -11,7 +11,7 @@ const FOUNDATION: Record<string, string> = {
 const EDGE: Record<string, string> = {
   S1: "The bucket holds the access logs themselves",
   CFR1: "Chargers roam with their SIM cards; the country of an address says nothing",
-  CFR2: "A charger is known by its credentials at $connect; the account's own web ACL is attached by its operators",
+  CFR3: "There is an access log, delivered without queries, which bear tokens; the rule knows only CloudFront's own",
   CFR4: "Holds for CloudFront's own name only; ocppDomain sets TLS 1.2",
 };
 

@@ -31,6 +31,13 @@ export class Cache extends Construct {
       retention: RetentionDays.ONE_MONTH,
       removalPolicy: RemovalPolicy.DESTROY,
     });
+    // When memory is short, what was not asked for longest goes first, of what would lapse anyway. Nothing here is the
+    // only copy: a hold that went is still in the database, which sells no slot twice; a count begins anew.
+    const parameters = new elasticache.CfnParameterGroup(this, "Parameters", {
+      description: "EV charging",
+      cacheParameterGroupFamily: "redis7",
+      properties: { "maxmemory-policy": "volatile-lru" },
+    });
     // One shard: a hold is one Lua script over several keys, which a cluster of shards would refuse.
     const group = new elasticache.CfnReplicationGroup(this, "Group", {
       replicationGroupDescription: "EV charging: connector states, caches, holds",
@@ -46,6 +53,7 @@ export class Cache extends Construct {
       kmsKeyId: key.keyArn,
       authToken: this.password.secretValue.unsafeUnwrap(),
       cacheSubnetGroupName: subnets.ref,
+      cacheParameterGroupName: parameters.ref,
       securityGroupIds: [network.cache.securityGroupId],
       snapshotRetentionLimit: 1,
       autoMinorVersionUpgrade: true,
@@ -65,5 +73,4 @@ export class Cache extends Construct {
       group.attrPrimaryEndPointPort,
     ]);
   }
-
 }

@@ -1,5 +1,5 @@
 // What the application is told of the foundation. Each name is a parameter of template.yaml, but RedisSecretArn, which
-// iac/parameters.js puts into RedisUrl.
+// iac/parameters.js puts into RedisUrl, and EdgeKeySecretArn, which it turns into EdgeKey and gives the edge as well.
 import { CfnOutput, Fn, type Stack } from "aws-cdk-lib";
 
 import type { Cache } from "./cache.ts";
@@ -27,6 +27,7 @@ export function publish(stack: Stack, { network, secrets, database, cache }: Par
     JwtVerifyingSecretArn: secrets.jwtVerifying.secretArn,
     PaymentSecretArn: secrets.payments.secretArn,
     InvoiceLinkSecretArn: secrets.invoiceLinks.secretArn,
+    EdgeKeySecretArn: secrets.edgeKey.secretArn,
     PrivateSubnetIds: Fn.join(",", network.vpc.selectSubnets({ subnetGroupName: "functions" }).subnetIds),
     FunctionSecurityGroupId: network.functions.securityGroupId,
     KeyArn: secrets.key.keyArn,

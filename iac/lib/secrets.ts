@@ -1,10 +1,10 @@
 // What the functions must know and nobody may read: the token key pair, the addresses and keys of outside services.
-import { CustomResource, Duration, RemovalPolicy, Stack } from "aws-cdk-lib";
+import { Aws, CfnCondition, CustomResource, Duration, Fn, RemovalPolicy, Stack } from "aws-cdk-lib";
 import { AnyPrincipal, PolicyStatement, ServicePrincipal } from "aws-cdk-lib/aws-iam";
 import { Key } from "aws-cdk-lib/aws-kms";
 import * as lambda from "aws-cdk-lib/aws-lambda";
 import { LogGroup, RetentionDays } from "aws-cdk-lib/aws-logs";
-import { Secret } from "aws-cdk-lib/aws-secretsmanager";
+import { type CfnSecret, Secret } from "aws-cdk-lib/aws-secretsmanager";
 import { Provider } from "aws-cdk-lib/custom-resources";
 import { Construct } from "constructs";
 import { fileURLToPath } from "node:url";
@@ -24,6 +24,8 @@ export class Secrets extends Construct {
   readonly payments: Secret;
   /** `{"key"}`. Signs the links by which an invoice's page is opened. */
   readonly invoiceLinks: Secret;
+  /** A plain string, by which the application knows that a request came through the edge. */
+  readonly edgeKey: Secret;
 
   constructor(scope: Construct, id: string) {
     super(scope, id);
@@ -49,7 +51,25 @@ export class Secrets extends Construct {
     });
     // Here the random string is the value.
     this.invoiceLinks = this.secret("InvoiceLinks", "Key of links to invoices", "key", {});
+    this.edgeKey = this.secretOfTheEdge();
     this.generateKeyPair();
+  }
+
+  /** Also in us-east-1, where the edge is deployed. */
+  private secretOfTheEdge(): Secret {
+    const secret = new Secret(this, "EdgeKey", {
+      description: "What the edge proves itself with to the application",
+      encryptionKey: this.key,
+      generateSecretString: { passwordLength: 64, excludePunctuation: true, includeSpace: false },
+      removalPolicy: RemovalPolicy.RETAIN,
+    });
+    const elsewhere = new CfnCondition(this, "NotWhereTheEdgeIs", {
+      expression: Fn.conditionNot(Fn.conditionEquals(Aws.REGION, "us-east-1")),
+    });
+    // A secret cannot be its own replica.
+    const replicas = Fn.conditionIf(elsewhere.logicalId, [{ Region: "us-east-1" }], Aws.NO_VALUE);
+    (secret.node.defaultChild as CfnSecret).addPropertyOverride("ReplicaRegions", replicas);
+    return secret;
   }
 
   /** `missing` holds a random string, good for nothing, until its value is put in. */

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use lambda_http::Body;
 use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpResponse;
 use lambda_http::http::HeaderMap;
+use lambda_http::http::header::WWW_AUTHENTICATE;
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -17,6 +18,7 @@ use tracing::{Instrument, info, info_span};
 use user::AccessTokenVerifier;
 
 use crate::answer::{Reply, Response, respond};
+use crate::edge::Edge;
 use crate::refusal::Refusal;
 use crate::request::Request;
 
@@ -60,28 +62,34 @@ where
     T: Serialize,
     H: AsyncFn(Caller, Request) -> Result<Reply<T>, Failure>,
 {
-    answered(request, async |request, correlation_id| {
+    let mut response = answered(request, async |request, correlation_id| {
         let caller = request.caller(None, correlation_id, at);
         // Boxed: the AWS clients' futures nest deeper than the compiler follows.
         Ok(Box::pin(handler(caller, request)).await?)
     })
-    .await
+    .await;
+    // A token, which that would ask for, opens nothing here.
+    response.headers_mut().remove(WWW_AUTHENTICATE);
+    response
 }
 
 /// Who may enter.
 pub struct Door {
     verifier: AccessTokenVerifier,
+    edge: Edge,
 }
 
 impl Door {
-    /// Opened by tokens that `verifier` takes.
+    /// Opened by tokens that `verifier` takes; with no edge before it.
     pub fn new(verifier: AccessTokenVerifier) -> Self {
-        Self { verifier }
+        Self { verifier, edge: Edge::default() }
     }
 
-    /// From `JWT_VERIFYING_SECRET_ARN`, `JWT_ISSUER` and `JWT_AUDIENCE`; reads no secret yet.
+    /// From `JWT_VERIFYING_SECRET_ARN`, `JWT_ISSUER` and `JWT_AUDIENCE`, and `EDGE_KEY` where there is an edge; reads no
+    /// secret yet.
     pub async fn from_env() -> Result<Self, MissingSetting> {
-        Ok(Self::new(AccessTokenVerifier::from_env(&shared::aws_config().await)?))
+        let verifier = AccessTokenVerifier::from_env(&shared::aws_config().await)?;
+        Ok(Self { verifier, edge: Edge::from_env() })
     }
 
     /// What [`route_reply`] answers to `request`, which arrived `at`.
@@ -94,8 +102,10 @@ impl Door {
         answered(request, async |request, correlation_id| {
             let user = Box::pin(self.user(&request, at)).await?;
             let fields = request.fields()?;
+            let mut caller = request.caller(Some(user), correlation_id, at);
+            caller.source_ip = self.edge.viewer(&request);
             // Boxed, as above: the AWS clients' futures nest deeper than the compiler follows.
-            Ok(Box::pin(handler(request.caller(Some(user), correlation_id, at), fields)).await?)
+            Ok(Box::pin(handler(caller, fields)).await?)
         })
         .await
     }

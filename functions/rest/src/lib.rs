@@ -3,6 +3,7 @@
 
 mod answer;
 mod door;
+mod edge;
 mod openapi;
 mod page;
 mod refusal;

@@ -34,7 +34,8 @@ pub struct Request {
     query: String,
     headers: HeaderMap,
     body: Body,
-    source_ip: Option<String>,
+    /// As the gateway has it.
+    pub(crate) source_ip: Option<String>,
 }
 
 impl From<ApiGatewayV2httpRequest> for Request {

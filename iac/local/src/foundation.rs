@@ -35,6 +35,12 @@ pub(crate) const DATABASE_USER: &str = "ev";
 /// Signs what the payment provider's stand-in reports.
 pub(crate) const WEBHOOK_SECRET: &str = "whsec_of_this_machine_only";
 
+/// Who sends it as `x-ev-edge-key` is believed what `x-viewer-address` says, as the edge is.
+const EDGE_KEY: &str = "edge_of_this_machine_only";
+
+/// Where the usual development servers of web apps serve pages.
+const DEVELOPMENT_PORTS: [u16; 6] = [3000, 4200, 5173, 8000, 8080, 8081];
+
 const DATABASE_SECRET: &str = "ev/database";
 const MONGO_SECRET: &str = "ev/mongo";
 const OCM_SECRET: &str = "ev/openchargemap";
@@ -47,11 +53,17 @@ impl Foundation {
     /// Template parameter to value.
     pub(crate) fn parameters(&self) -> BTreeMap<String, String> {
         let a_year_ahead = chrono::Utc::now() + chrono::Duration::days(364);
+        let many = || "1000000".to_owned();
         let table = [
+            ("AllowedOrigins", developers_origins()),
             ("ApiKeyExpires", a_year_ahead.timestamp().to_string()),
+            // Behind one machine's doors its own limits are to be met, not a deployment's.
+            ("BookingRequestsPerSecond", many()),
             ("ClusterArn", self.cluster_arn()),
             ("DatabaseName", DATABASE.to_owned()),
             ("DatabaseSecretArn", self.database_secret_arn()),
+            ("DocumentRequestsPerSecond", many()),
+            ("EdgeKey", EDGE_KEY.to_owned()),
             ("FunctionSecurityGroupId", "sg-00000000000000001".to_owned()),
             // Off where drivers are; on where the people are who build the app.
             ("Introspection", "ENABLED".to_owned()),
@@ -64,8 +76,10 @@ impl Foundation {
             ("PaymentSecretArn", self.secret_arn(PAYMENT_SECRET)),
             ("PrivateSubnetIds", "subnet-00000000000000001,subnet-00000000000000002".to_owned()),
             // Everybody here has one address.
-            ("RegistrationsPerHour", "1000000".to_owned()),
+            ("RegistrationsPerHour", many()),
             ("RedisUrl", self.redis_url.clone()),
+            ("RestRequestsPerSecond", many()),
+            ("WebhookRequestsPerSecond", many()),
         ];
         table.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
@@ -102,6 +116,12 @@ impl Foundation {
     fn secret_arn(&self, name: &str) -> String {
         format!("arn:aws:secretsmanager:{}:{}:secret:{name}", self.region, self.account)
     }
+}
+
+/// Each port by both names that a browser may know this machine by.
+fn developers_origins() -> String {
+    let both = |port| [format!("http://localhost:{port}"), format!("http://127.0.0.1:{port}")];
+    DEVELOPMENT_PORTS.map(both).concat().join(",")
 }
 
 #[cfg(test)]

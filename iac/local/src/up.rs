@@ -369,4 +369,25 @@ mod tests {
         let blueprint = Blueprint::read(&args, data.path().to_owned()).unwrap();
         assert!(blueprint.stack.resources.contains_key("Migrate"));
     }
+
+    #[test]
+    fn the_projects_api_is_for_named_origins() {
+        let data = tempfile::tempdir().unwrap();
+        let template = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../template.yaml");
+        for (origins, is_fine) in [
+            ("https://app.example,http://localhost:5173", true),
+            ("*", false),
+            ("https://*", false),
+            ("https://app.example,*", false),
+            ("http://app.example", false),
+        ] {
+            let parameter = format!("AllowedOrigins={origins}");
+            let words = ["up", "--template", template.to_str().unwrap(), "--parameter", &parameter];
+            let Line { args } = Line::parse_from(words);
+            let problem = Blueprint::read(&args, data.path().to_owned()).err().map(|error| error.to_string());
+            let is_of_it =
+                problem.as_ref().is_some_and(|problem| problem.contains("Parameters.AllowedOrigins"));
+            assert_eq!((problem.is_none(), is_of_it), (is_fine, !is_fine), "{origins}: {problem:?}");
+        }
+    }
 }

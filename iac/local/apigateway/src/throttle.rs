@@ -7,7 +7,7 @@ use lambda_host::scalar;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-/// `DefaultRouteSettings`; what it says of logs and metrics has no effect here.
+/// `DefaultRouteSettings`, or one of `RouteSettings`; what it says of logs and metrics has no effect here.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "PascalCase")]
 #[allow(dead_code, reason = "settings without a local effect are listed so that others can be refused")]

@@ -149,7 +149,7 @@ async fn requests_and_responses() {
 }
 
 #[tokio::test]
-async fn cors_and_throttling() {
+async fn pages_of_other_origins() {
     let functions = arc(Functions::default().returning(
         "GetStation",
         json!({"statusCode": 200, "headers": {"Access-Control-Allow-Origin": "https://function.example"}}),
@@ -179,7 +179,39 @@ async fn cors_and_throttling() {
     assert_eq!(answer.headers()["access-control-expose-headers"], "etag");
     let answer = ask(Method::GET, "https://evil.example").await.unwrap();
     assert!(!answer.headers().contains_key("access-control-allow-origin"));
+    // No page asks, so that nothing is said, whatever the function says.
+    let answer = http.get(format!("{address}/v1/stations/1")).send().await.unwrap();
+    assert!(!answer.headers().contains_key("access-control-allow-origin"));
+    // What the gateway itself answers, a page may read, too.
+    let nothing = http.get(format!("{address}/nothing")).header("origin", "https://app.example");
+    let nothing = nothing.send().await.unwrap();
+    assert_eq!(
+        (nothing.status().as_u16(), nothing.headers().contains_key("access-control-allow-origin")),
+        (404, true)
+    );
+    // A preflight is told by both of its headers.
+    let options = http.request(Method::OPTIONS, format!("{address}/v1/stations/1"));
+    assert_eq!(options.header("origin", "https://app.example").send().await.unwrap().status(), 404);
+}
 
+#[tokio::test]
+async fn a_scheme_may_be_allowed_whole() {
+    let functions = arc(Functions::default().returning("GetStation", json!({"statusCode": 200})));
+    let address =
+        open(functions, &CORS.replace("https://app.example", "https://*"), Options::default()).await;
+    let http = Client::new();
+    for (origin, allowed) in [("https://any.example", true), ("http://any.example", false), ("null", false)] {
+        let request = http.get(format!("{address}/v1/stations/1")).header("origin", origin);
+        let answer = request.send().await.unwrap();
+        let named = answer.headers().get("access-control-allow-origin");
+        assert_eq!(named.map(|value| value.to_str().unwrap()), allowed.then_some(origin));
+    }
+}
+
+#[tokio::test]
+async fn what_is_over_the_limit_is_refused() {
+    let functions = arc(Functions::default().returning("GetStation", json!({"statusCode": 200})));
+    let http = Client::new();
     let limits = "      DefaultRouteSettings: {ThrottlingBurstLimit: 2, ThrottlingRateLimit: 0.001}\n";
     let address = open(functions, limits, Options::default()).await;
     let mut codes = Vec::new();
@@ -213,6 +245,24 @@ async fn a_route_with_limits_of_its_own_is_under_no_others() {
 
 async fn refused_or_ok(response: Response) -> (u16, String) {
     (response.status().as_u16(), response.text().await.unwrap())
+}
+
+#[test]
+fn origins_that_are_none_are_refused() {
+    for (origins, is_fine) in [
+        ("['https://a.example', 'http://localhost:5173', 'http://*', 'https://*']", true),
+        ("['*']", false),
+        ("['http://localhost:*']", false),
+        ("['https://*.example']", false),
+        ("['https://a.example/']", false),
+        ("[a.example]", false),
+    ] {
+        let text = resources(&CORS.replace("[https://app.example]", origins));
+        let definition = ApiDefinition::from_stack(&stack(&text));
+        let place = definition.err().map(|error| error.place);
+        let expected = (!is_fine).then(|| "Resources.Api.Properties.CorsConfiguration".to_owned());
+        assert_eq!(place, expected, "{origins}");
+    }
 }
 
 #[test]

@@ -185,6 +185,8 @@ mod tests {
         let section = json!({"Size": {"Type": "Number", "MinValue": 1, "MaxValue": "10"}});
         assert!(problem(&section, &[("Size", "11")]).contains("MaxValue 10"));
         assert!(problem(&section, &[("Size", "many")]).contains("Parameters.Size"));
+        let origins = json!({"Origins": {"Type": "CommaDelimitedList", "AllowedPattern": "https://[a-z.]+"}});
+        assert!(problem(&origins, &[("Origins", "https://a.example,*")]).contains("\"*\" does not match"));
         let section = json!({"Name": {"Type": "String", "MinLength": 3}});
         assert!(problem(&section, &[("Name", "ab")]).contains("MinLength 3"));
     }

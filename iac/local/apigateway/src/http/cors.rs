@@ -42,6 +42,24 @@ fn list(names: &[String]) -> Result<Option<HeaderValue>, String> {
     HeaderValue::try_from(names.join(",")).map(Some).map_err(|_| format!("{names:?} is no list of names"))
 }
 
+/// What a response to a request that is no preflight may say.
+const SIMPLE: [HeaderName; 3] = [
+    header::ACCESS_CONTROL_ALLOW_ORIGIN,
+    header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
+    header::ACCESS_CONTROL_EXPOSE_HEADERS,
+];
+
+/// `*`, `https://*`, `http://*`, or scheme and host, and the port where it is not the scheme's.
+fn is_origin(text: &str) -> bool {
+    match text.split_once("://") {
+        Some((scheme, host)) => {
+            let is_host = !host.is_empty() && !host.contains(['*', '/', ' ']);
+            !scheme.is_empty() && (is_host || (host == "*" && ["http", "https"].contains(&scheme)))
+        }
+        None => text == "*",
+    }
+}
+
 impl Cors {
     pub(super) fn new(configuration: CorsConfiguration) -> Result<Self, String> {
         let settings = match configuration {
@@ -54,6 +72,9 @@ impl Cors {
         let credentials = settings.allow_credentials == Some(true);
         if credentials && settings.allow_origins.iter().any(|origin| origin == "*") {
             return Err("AllowCredentials needs origins other than *".to_owned());
+        }
+        if let Some(origin) = settings.allow_origins.iter().find(|origin| !is_origin(origin)) {
+            return Err(format!("{origin:?} is no origin; * stands for all, or for all of one scheme"));
         }
         let mut preflight = HeaderMap::new();
         if let Some(names) = list(&settings.allow_headers)? {
@@ -73,8 +94,8 @@ impl Cors {
     fn allowed(&self, request: &HeaderMap) -> Option<HeaderValue> {
         let origin = request.get(header::ORIGIN)?;
         let text = origin.to_str().ok()?;
-        let scheme = |pattern: &str| pattern.strip_suffix('*').is_some_and(|scheme| text.starts_with(scheme));
-        let pattern = self.origins.iter().find(|allowed| *allowed == text || scheme(allowed))?;
+        let of_all = |pattern: &str| pattern.strip_suffix('*').is_some_and(|scheme| text.starts_with(scheme));
+        let pattern = self.origins.iter().find(|allowed| *allowed == text || of_all(allowed))?;
         Some(if pattern == "*" { HeaderValue::from_static("*") } else { origin.clone() })
     }
 
@@ -94,16 +115,10 @@ impl Cors {
         Some(response)
     }
 
-    /// Sets the headers of a response.
+    /// Sets the headers of a response, in the place of those that its function set.
     pub(super) fn apply(&self, request: &HeaderMap, response: &mut HeaderMap) {
-        if request.contains_key(header::ORIGIN) {
-            for name in [
-                header::ACCESS_CONTROL_ALLOW_ORIGIN,
-                header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
-                header::ACCESS_CONTROL_EXPOSE_HEADERS,
-            ] {
-                response.remove(name);
-            }
+        for name in SIMPLE {
+            response.remove(name);
         }
         let Some(origin) = self.allowed(request) else { return };
         let mut set = |name: HeaderName, value: HeaderValue| drop(response.insert(name, value));
