@@ -107,24 +107,37 @@ impl Cache {
         .await
     }
 
-    /// Runs one command of the caller's own; none when Redis is gone.
+    /// Runs one command of the caller's own; none when Redis is gone. It is run again if the connection was lost.
     pub async fn ask<T>(
         &self,
-        command: impl AsyncFnOnce(&mut ConnectionManager) -> Result<T, RedisError>,
+        command: impl AsyncFnOnce(&mut ConnectionManager) -> Result<T, RedisError> + Clone,
     ) -> Option<T> {
         let now = chrono::Utc::now().timestamp_millis();
         if now < self.resting_until.load(Ordering::Relaxed) {
             return None;
         }
+        self.insist(command).await
+    }
+
+    /// [`Self::ask`], even if Redis failed a moment ago: for what must not stay undone where it can be done.
+    pub async fn insist<T>(
+        &self,
+        command: impl AsyncFnOnce(&mut ConnectionManager) -> Result<T, RedisError> + Clone,
+    ) -> Option<T> {
         let answer = async {
             let mut connection = self.connection().await?;
-            command(&mut connection).await
+            match command.clone()(&mut connection).await {
+                // Redis may have been restarted since, which a connection that nobody used has not noticed.
+                Err(error) if error.is_io_error() => command(&mut connection).await,
+                answer => answer,
+            }
         };
         match tokio::time::timeout(PATIENCE, answer).await {
             Ok(Ok(value)) => return Some(value),
             Ok(Err(error)) => warn!(cause = %error, "the cache failed"),
             Err(_) => warn!("the cache did not answer in time"),
         }
+        let now = chrono::Utc::now().timestamp_millis();
         let rest = i64::try_from(REST.as_millis()).unwrap_or(i64::MAX);
         self.resting_until.store(now.saturating_add(rest), Ordering::Relaxed);
         None

@@ -3,8 +3,8 @@
 //!
 //! What fails for a moment is tried again, within the time there is: any statement that was certainly not run (the API
 //! throttles, the cluster wakes up, nobody takes the request) or was rolled back (a deadlock); one whose answer was
-//! lost only if it may be run twice, which [`Statement::repeatable`] says. The SDK itself tries nothing again: it would
-//! not tell these apart.
+//! lost only if it may be run twice, which [`Statement::read`] and [`Statement::repeatable`] say. The SDK itself tries
+//! nothing again: it would not tell these apart.
 
 mod attempt;
 
@@ -106,8 +106,14 @@ impl Statement {
         Self { sql, parameters: Vec::new(), is_repeatable: false }
     }
 
-    /// Says that running it twice does and answers what running it once does: it only reads, or its second run finds
-    /// the first one's rows and gives the same. Only then is it run again when an answer was lost.
+    /// A statement that changes nothing and locks nothing, so that it is run again when its answer was lost.
+    pub fn read(sql: &'static str) -> Self {
+        Self::new(sql).repeatable()
+    }
+
+    /// Says that running it twice does and answers what running it once does: its second run finds the first one's rows
+    /// and gives the same. Only then is it run again when an answer was lost. One that only reads is a
+    /// [`Statement::read`].
     #[must_use]
     pub fn repeatable(mut self) -> Self {
         self.is_repeatable = true;

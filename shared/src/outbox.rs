@@ -135,7 +135,7 @@ impl Outbox {
         limit: i64,
         after: &OutboxPlace,
     ) -> Result<Relayed, DatabaseError> {
-        let unpublished = Statement::new(
+        let unpublished = Statement::read(
             "WITH due AS (
                  SELECT created_at, position, event_id, event_type,
                         CASE WHEN octet_length(payload::text) <= :most::bigint THEN payload::text END AS text
@@ -162,8 +162,7 @@ impl Outbox {
             .bind("created_at", after.created_at.as_str())
             .bind("position", after.position)
             .bind("most", READ_BYTES)
-            .bind("part", PART_CHARACTERS)
-            .repeatable();
+            .bind("part", PART_CHARACTERS);
         let parts: Vec<Part> = self.database.rows(unpublished).await?;
         let (mut found, mut events) = (0, Vec::new());
         for parts in parts.chunk_by(|one, next| one.place == next.place) {
@@ -184,13 +183,13 @@ impl Outbox {
 
     /// What is unpublished now, just written or not.
     pub async fn backlog(&self) -> Result<Backlog, DatabaseError> {
-        let statement = Statement::new(
+        let statement = Statement::read(
             "SELECT jsonb_build_object(
                  'unsent', count(*),
                  'oldestAgeSeconds', greatest(extract(epoch FROM now() - min(created_at)), 0)::bigint
              ) FROM outbox WHERE published_at IS NULL",
         );
-        let backlog = self.database.row(statement.repeatable()).await?;
+        let backlog = self.database.row(statement).await?;
         Ok(backlog.unwrap_or(Backlog { unsent: 0, oldest_age_seconds: 0 }))
     }
 

@@ -84,7 +84,7 @@ fn write() -> Statement {
 }
 
 fn read() -> Statement {
-    Statement::new("SELECT to_jsonb(7)").repeatable()
+    Statement::read("SELECT to_jsonb(7)")
 }
 
 #[tokio::test]

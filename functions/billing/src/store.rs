@@ -47,7 +47,7 @@ pub(crate) async fn invoices(
     after: Option<InvoiceKey>,
     limit: i64,
 ) -> Result<Vec<Invoice>, DatabaseError> {
-    let list = Statement::new(
+    let list = Statement::read(
         "SELECT invoice_document(invoices) FROM invoices
          WHERE user_id = :owner::uuid
              AND (:status::text IS NULL OR status = :status::text)
@@ -74,7 +74,7 @@ pub(crate) async fn invoice(
     id: InvoiceId,
     owner: Option<UserId>,
 ) -> Result<Option<Invoice>, DatabaseError> {
-    let find = Statement::new(
+    let find = Statement::read(
         "SELECT invoice_document(invoices) FROM invoices
          WHERE id = :id::uuid AND (:owner::uuid IS NULL OR user_id = :owner::uuid)",
     );
@@ -116,7 +116,7 @@ pub(crate) async fn printable(
     id: InvoiceId,
     customer: CustomerShown,
 ) -> Result<Option<Printable>, DatabaseError> {
-    let find = Statement::new(
+    let find = Statement::read(
         "SELECT jsonb_build_object(
              'invoice', invoice_document(invoices),
              'suppliedAt', COALESCE(
@@ -164,7 +164,7 @@ pub(crate) async fn wallet_entries(
     after: Option<i64>,
     limit: i64,
 ) -> Result<Vec<WalletEntry>, DatabaseError> {
-    let list = Statement::new(
+    let list = Statement::read(
         "SELECT wallet_entry_document(wallet_entries) FROM wallet_entries
          WHERE user_id = :owner::uuid AND position < COALESCE(:after::bigint, 9223372036854775807)
          ORDER BY position DESC LIMIT :limit::bigint",

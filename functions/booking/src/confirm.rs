@@ -1,5 +1,6 @@
 //! A hold becomes a booking, and its fee is paid.
 
+use chrono::TimeDelta;
 use payment::{PaymentMethod, Payments};
 use serde::Deserialize;
 use shared::{Caller, Failure};
@@ -9,6 +10,9 @@ use crate::calendar::slot_taken;
 use crate::desk::Desk;
 use crate::hold_token::HoldToken;
 use crate::store::bookings::{self as store, Asked, Outcome};
+
+/// Within this the news of a hold has come to the database.
+const NEWS: TimeDelta = TimeDelta::seconds(30);
 
 /// Arguments of `Mutation.confirmBooking`.
 #[derive(Debug, Deserialize)]
@@ -36,11 +40,16 @@ pub async fn confirm(
 ) -> Result<Booking, Failure> {
     let driver = caller.user()?.id;
     // One that has lapsed may have been confirmed in time, and this be a repetition: the statement knows.
-    let hold = desk.holds.find(&hold_token, driver, caller.at).await.ok().flatten();
+    let found = desk.holds.of_user(&hold_token, driver).await;
+    let hold = found.clone().ok().flatten().filter(|hold| hold.expires_at > caller.at);
     let asked = Asked { driver, token: &hold_token, hold: hold.as_ref(), method: payment_id.as_ref() };
     let (mut booking, payment) =
         match store::confirm(&desk.outbox, asked, caller.at, caller.correlation_id).await? {
             Outcome::Booked { booking, payment } => (*booking, payment),
+            // Redis may well have it: nobody knows yet that there is no such hold.
+            Outcome::UnknownHold if found.is_err() && caller.at < hold_token.taken_at() + NEWS => {
+                return Err(Failure::Unavailable("the hold"));
+            }
             refusal => {
                 let lapses = hold_token.taken_at() + desk.holds.settings().lifetime;
                 return Err(refused(&refusal, lapses <= caller.at));
@@ -50,6 +59,9 @@ pub async fn confirm(
         let Booking { station_id, connector_id, start_ts, end_ts, .. } = booking;
         let token = Some(&hold_token);
         desk.holds.booked(station_id, connector_id, start_ts, end_ts, token, caller.at).await;
+    } else if booking.status == BookingStatus::Cancelled {
+        // Its card failed, as the provider has told somebody else who knows nothing of holds.
+        desk.free(&booking).await;
     }
     if let Some(begun) = payment {
         payments.charge(*begun, caller.at).await?;
@@ -66,8 +78,8 @@ pub async fn confirm(
 fn refused(refusal: &Outcome, is_old: bool) -> Failure {
     match refusal {
         Outcome::HoldExpired => Failure::conflict("HOLD_EXPIRED", "the hold has lapsed, take another"),
-        Outcome::NoHold if is_old => refused(&Outcome::HoldExpired, true),
-        Outcome::NoHold => Failure::NotFound("hold"),
+        Outcome::NoHold | Outcome::UnknownHold if is_old => refused(&Outcome::HoldExpired, true),
+        Outcome::NoHold | Outcome::UnknownHold => Failure::NotFound("hold"),
         // A token may outlive its account by a little.
         Outcome::NoAccount | Outcome::Booked { .. } => Failure::Unauthenticated("log in first"),
         Outcome::SlotTaken => slot_taken(),

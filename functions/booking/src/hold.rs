@@ -40,6 +40,10 @@ impl Event for Hold {
     const TYPE: &'static str = "SLOT_HOLD_CREATED";
 }
 
+/// Redis does not answer: what it has, nobody knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RedisGone;
+
 /// How long holds last and how many a driver may have.
 #[derive(Debug, Clone, Copy)]
 pub struct HoldSettings {
@@ -97,7 +101,7 @@ impl Holds {
         user: UserId,
         now: Timestamp,
     ) -> Result<Option<Hold>, Failure> {
-        let Some(hold) = self.of_user(token, user).await else { return Ok(None) };
+        let Ok(Some(hold)) = self.of_user(token, user).await else { return Ok(None) };
         if hold.expires_at <= now {
             return Err(Failure::conflict("HOLD_EXPIRED", "the hold has lapsed, take another"));
         }
@@ -122,14 +126,14 @@ impl Holds {
         };
         let block = (end, now + BLOCK);
         let call = hold_script::drop_entry(&connector_key, entry.as_ref(), start, Some(block));
-        self.cache.ask(async |redis| call.invoke_async::<()>(redis).await).await;
+        self.cache.insist(async |redis| call.invoke_async::<()>(redis).await).await;
         self.forget_calendar(station).await;
     }
 
     /// To be told after a booking was cancelled or nobody came: its slot is free.
     pub async fn freed(&self, station: StationId, connector: ConnectorId, start: Timestamp) {
         let call = hold_script::drop_entry(&hold_script::connector_key(connector), None, start, None);
-        self.cache.ask(async |redis| call.invoke_async::<()>(redis).await).await;
+        self.cache.insist(async |redis| call.invoke_async::<()>(redis).await).await;
         self.forget_calendar(station).await;
     }
 
@@ -145,14 +149,14 @@ impl Holds {
         let entry = Entry { token: hold.token.clone(), user: hold.user_id };
         let connector_key = hold_script::connector_key(hold.connector_id);
         let call = hold_script::drop_entry(&connector_key, Some(&entry), hold.start_ts, None);
-        self.cache.ask(async |redis| call.invoke_async::<()>(redis).await).await;
+        self.cache.insist(async |redis| call.invoke_async::<()>(redis).await).await;
     }
 
     /// The user's hold of that name, lapsed or not.
-    pub(crate) async fn of_user(&self, token: &HoldToken, user: UserId) -> Option<Hold> {
+    pub(crate) async fn of_user(&self, token: &HoldToken, user: UserId) -> Result<Option<Hold>, RedisGone> {
         let key = hold_script::user_key(user);
-        let text = self.cache.ask(async |redis| redis.get(&key).await).await??;
-        hold_script::holds_of(user, &text).find(|hold| hold.token == *token)
+        let text = self.cache.insist(async |redis| redis.get(&key).await).await.ok_or(RedisGone)?;
+        Ok(text.and_then(|text| hold_script::holds_of(user, &text).find(|hold| hold.token == *token)))
     }
 
     /// What is held of the connectors, lapsed or not; none when Redis is gone.
@@ -176,7 +180,7 @@ impl Holds {
     }
 
     async fn entry(&self, connector_key: &str, token: &HoldToken) -> Option<Entry> {
-        let text = self.cache.ask(async |redis| redis.get(connector_key).await).await??;
+        let text = self.cache.insist(async |redis| redis.get(connector_key).await).await??;
         hold_script::entries(&text).find(|entry| entry.token == *token)
     }
 }

@@ -18,30 +18,35 @@ use crate::calendar::{Held, Minutes};
 use crate::hold::{Hold, moment};
 use crate::hold_token::HoldToken;
 
-/// Takes a hold. KEYS: the connector's, the user's. ARGV: the connector's entry, the user's, its slot, start, end, now, most
-/// per user. Gives `TAKEN`, with token and lapse of the earlier one if it is repeated; `OVERLAPS`; or `TOO_MANY`. A
-/// connector has some 300 holds at a time and no more, so that no call takes long.
+/// Takes a hold. KEYS: the connector's, the user's. ARGV: the connector's entry, the user's, now, most per user. Gives
+/// `TAKEN`, with token and lapse of the earlier one if it is repeated; `OVERLAPS`; or `TOO_MANY`. A connector has some 300
+/// holds at a time and no more, so that no call takes long. What it is asked is read out of the entries only if there is
+/// something to compare it with: mostly there is nothing.
 const TAKE: &str = "
-    local now = tonumber(ARGV[6])
     local known = redis.call('MGET', KEYS[1], KEYS[2])
-    local own, kept, count = known[2], '', 0
+    local held, own = known[1], known[2]
+    local entry_held, entry_own = ARGV[1], ARGV[2]
+    local now = (held or own) and tonumber(ARGV[3])
     if own then
+        local wanted, kept, count = string.match(entry_own, ' ([^ ]+) '), '', 0
         for entry, token, slot, lapses in string.gmatch(own, '(([^ ]+) ([^ ]+) (%d+);)') do
             if tonumber(lapses) > now then
-                if slot == ARGV[3] then
+                if slot == wanted then
                     return {'TAKEN', token, lapses}
                 end
                 kept = kept .. entry
                 count = count + 1
             end
         end
-        if count >= tonumber(ARGV[7]) then
+        if count >= tonumber(ARGV[4]) then
             return {'TOO_MANY'}
         end
+        entry_own = kept .. entry_own
     end
-    local held = known[1] or ''
-    if held ~= '' then
-        local start, finish, live = tonumber(ARGV[4]), tonumber(ARGV[5]), {}
+    if held then
+        local start, finish = string.match(entry_held, '^(%d+) (%d+) ')
+        start, finish = tonumber(start), tonumber(finish)
+        local live = {}
         for entry, from, to, lapses in string.gmatch(held, '((%d+) (%d+) (%d+) [^;]+;)') do
             if tonumber(lapses) > now then
                 if tonumber(from) < finish and start < tonumber(to) then
@@ -54,9 +59,10 @@ const TAKE: &str = "
         if #held > 32768 then
             return {'OVERLAPS'}
         end
+        entry_held = held .. entry_held
     end
-    redis.call('SET', KEYS[1], held .. ARGV[1], 'EX', 3600)
-    redis.call('SET', KEYS[2], kept .. ARGV[2], 'EX', 3600)
+    redis.call('SET', KEYS[1], entry_held, 'EX', 3600)
+    redis.call('SET', KEYS[2], entry_own, 'EX', 3600)
     return {'TAKEN'}";
 
 /// Removes the entry at the start `ARGV[2]` that is called `ARGV[1]` from the connector and, if a second key is told, from
@@ -131,8 +137,7 @@ pub fn take(hold: &Hold, now: Timestamp, most: u32) -> ScriptInvocation<'static>
     let slot = format!("{station_id}/{connector_id}/{start}/{end}");
     let mut call = TAKE_SCRIPT.key(connector_key(*connector_id));
     call.key(user_key(*user_id)).arg(format!("{start} {end} {lapses} {token} {user_id};"));
-    call.arg(format!("{token} {slot} {lapses};")).arg(slot).arg(start).arg(end);
-    call.arg(now.timestamp_millis()).arg(most);
+    call.arg(format!("{token} {slot} {lapses};")).arg(now.timestamp_millis()).arg(most);
     call
 }
 

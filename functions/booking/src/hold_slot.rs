@@ -212,7 +212,7 @@ pub async fn release_hold(
 ) -> Result<bool, Failure> {
     let user = caller.user()?.id;
     let (holds, database) = (calendars.holds(), calendars.database());
-    let known = holds.of_user(&request.token, user).await;
+    let known = holds.of_user(&request.token, user).await.ok().flatten();
     if let Some(hold) = &known {
         holds.give_back(hold).await;
     }

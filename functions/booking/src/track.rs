@@ -51,6 +51,13 @@ pub async fn track(desk: &Desk, event: Envelope<Tracked>, now: Timestamp) -> Res
             }
             Ok(())
         }
-        Tracked::Hold(hold) => store::mirror(desk.outbox.database(), &hold).await,
+        Tracked::Hold(hold) => {
+            // It was taken in the database, and somebody may have read a calendar into Redis before: not all who serve
+            // learn at once that Redis is back.
+            if store::mirror(desk.outbox.database(), &hold).await? {
+                desk.holds.forget_calendar(hold.station_id).await;
+            }
+            Ok(())
+        }
     }
 }

@@ -6,7 +6,7 @@ mod support;
 use charger::{BookingTold, Need, Protocol, Records, SessionUpdated, Wish, command};
 use serde_json::{Value, json};
 use session::{Session, Status};
-use shared::{BookingId, Failure};
+use shared::{BookingId, Events, Failure};
 use support::{Charger, World, at, event, result};
 
 fn code(result: Result<Session, Failure>) -> &'static str {
@@ -196,6 +196,51 @@ async fn answer(world: &World, charger: &Charger, frame: &Value) {
     let event = support::message(&charger.connection.id, &frame.to_string());
     let heard = charger::receive(world.desk(), &world.memory, &event, world.now).await.unwrap();
     assert_eq!((heard.status_code, heard.body), (200, None));
+}
+
+#[tokio::test]
+async fn a_charger_that_was_away_is_asked_when_it_is_back() {
+    let mut world = World::new().await;
+    let driver = world.driver("DRIVER").await;
+    let charger = world.charger("CP-1", Protocol::Ocpp16, 1).await;
+    let connection = &charger.connection;
+    let booking =
+        world.book(&driver, charger.connectors[0], "2026-02-21T12:10:00Z", "2026-02-21T13:00:00Z").await;
+    world.registry.disconnected(connection.charger, &connection.id, world.now).await.unwrap();
+    for (moment, told) in [("12:00:01", 1), ("12:05:00", 1)] {
+        world.now = at(&format!("2026-02-21T{moment}Z"));
+        assert_eq!(tell_due(&world).await, told, "{moment}");
+        assert_eq!(world.memory.posted.borrow().len(), 0, "nobody is there to be asked");
+    }
+    world.now = at("2026-02-21T12:12:00Z");
+    world.registry.connected(connection.charger, &connection.id, Protocol::Ocpp16, world.now).await.unwrap();
+    world.now = at("2026-02-21T12:15:00Z");
+    assert_eq!(tell_due(&world).await, 2);
+    let number = world.one("SELECT reservation_id FROM bookings").await;
+    let sent = world.memory.sent();
+    assert_eq!((&sent[2], &sent[3]["reservationId"]), (&json!("ReserveNow"), &number));
+    answer(&world, &charger, &json!([3, sent[1], {"status": "Accepted"}])).await;
+    // Once, until it goes away and comes back again; and not when the booking is another matter by now.
+    assert_eq!(tell_due(&world).await, 2);
+    world.now = at("2026-02-21T12:16:00Z");
+    world.registry.connected(connection.charger, &connection.id, Protocol::Ocpp16, world.now).await.unwrap();
+    for status in ["ACTIVE", "NO_SHOW", "CANCELLED"] {
+        world.run(&format!("UPDATE bookings SET status = '{status}' WHERE id = '{booking}'")).await;
+        assert_eq!(tell_due(&world).await, 2, "{status}");
+    }
+    assert_eq!(world.memory.posted.borrow().len(), 1);
+}
+
+/// A run of the clock, whose events come as soon as they are told; how many there are then.
+async fn tell_due(world: &World) -> usize {
+    let before = world.events("BOOKING_DUE").await.len();
+    world.one(&format!("tell_due_bookings(20, '{}')", world.now)).await;
+    let events = world.events("BOOKING_DUE").await;
+    for told in &events[before..] {
+        let wish = Wish::read("BOOKING_DUE", told.clone()).unwrap().unwrap();
+        command(world.desk(), event("BOOKING_DUE", world.now, wish), world.now).await.unwrap();
+    }
+    events.len()
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `station:{id}:connectors:{connector id}` | hash of `status`, `errorCode`, `updatedAt`, 1 h |
 //! | `station:{id}:detail` | kept by station readers, forgotten here |
+//! | `station:{id}:availability` | kept by calendar readers, forgotten here |
 //! | `stations:generation` | number in the keys of station lists; a new one leaves them all behind |
 //! | `session:{id}` | an open session as the API shows it, 1 h; those who change sessions write it, too |
 //! | `session:{id}:age` | the `updatedAt` of what was written or deleted last, 1 h |

@@ -73,6 +73,10 @@ impl SessionChanged {
     }
 }
 
+fn availability_of(station: StationId) -> String {
+    format!("station:{station}:availability")
+}
+
 /// Brings the cache up to date; fails when Redis is gone, so that the queue tries again.
 pub async fn refresh(cache: &Cache, event: Envelope<News>, now: Timestamp) -> Result<(), Failure> {
     let told_at = event.timestamp.timestamp_millis();
@@ -87,7 +91,8 @@ pub async fn refresh(cache: &Cache, event: Envelope<News>, now: Timestamp) -> Re
             let mut fields = vec![("status", change.status.as_str()), ("updatedAt", &updated_at)];
             fields.extend(change.error_code.as_deref().map(|code| ("errorCode", code)));
             cached::put_fields(cache, &key, &age, &fields).await?;
-            cached::forget(cache, &[format!("station:{}:detail", change.station_id)]).await
+            let station = change.station_id;
+            cached::forget(cache, &[format!("station:{station}:detail"), availability_of(station)]).await
         }
         News::Session(change) => {
             // No two states of a session have the same.
@@ -95,7 +100,13 @@ pub async fn refresh(cache: &Cache, event: Envelope<News>, now: Timestamp) -> Re
             // That a newer state was told is not remembered for ever: a session told of late is left to the database.
             let is_late = event.timestamp + cached::LIFETIME / 2 < now;
             let kept = (!change.is_over() && !is_late).then_some(change);
-            cached::put(cache, &format!("session:{}", change.id), &age, kept).await
+            cached::put(cache, &format!("session:{}", change.id), &age, kept).await?;
+            // What it draws meanwhile takes no other time of its connector.
+            let is_begun = event.event_type == "SESSION_STARTED" || change.status == "STARTING";
+            if is_begun || change.is_over() {
+                cached::forget(cache, &[availability_of(change.station_id)]).await?;
+            }
+            Ok(())
         }
         News::Mirror => cached::begin_generation(cache).await,
     }

@@ -60,10 +60,11 @@ async fn the_newest_event_decides_whenever_it_comes() {
     let mut told = subscriber.as_pubsub();
     told.subscribe("invalidate").unwrap();
 
-    // A connector's status, by the charger's clock; the station's detail is forgotten.
+    // A connector's status, by the charger's clock; the station's detail and calendar are forgotten.
     let (status_key, detail_key) =
         (format!("station:{STATION}:connectors:{OTHER}"), format!("station:{STATION}:detail"));
-    let _: () = connection.set(&detail_key, "old").unwrap();
+    let calendar_key = format!("station:{STATION}:availability");
+    let _: () = connection.mset(&[(&detail_key, "old"), (&calendar_key, "old")]).unwrap();
     // Set up by our clock, which is ahead of the reporter's.
     for late in [
         connector("UNKNOWN", 25, 25),
@@ -79,7 +80,7 @@ async fn the_newest_event_decides_whenever_it_comes() {
     assert_eq!(kept, [Some("CHARGING".into()), Some("2026-02-21T14:31:20.000Z".into()), None]);
     let lifetime: i64 = connection.ttl(&status_key).unwrap();
     assert!((3500..=3600).contains(&lifetime));
-    assert!(!connection.exists::<_, bool>(&detail_key).unwrap());
+    assert_eq!(connection.exists::<_, i64>(&[&detail_key, &calendar_key]).unwrap(), 0);
     let message: String = told.get_message().unwrap().get_payload().unwrap();
     assert_eq!(message, json!({ "keys": [status_key] }).to_string());
 
@@ -92,6 +93,19 @@ async fn the_newest_event_decides_whenever_it_comes() {
     refresh(&cache, session("SESSION_ENDED", "COMPLETED", 5), now()).await.unwrap();
     refresh(&cache, session("SESSION_UPDATED", "IN_PROGRESS", 4), now()).await.unwrap();
     assert!(!connection.exists::<_, bool>(&session_key).unwrap());
+
+    // The calendar knows who charges, not how much.
+    for (event_type, status, is_kept) in [
+        ("SESSION_UPDATED", "STARTING", false),
+        ("SESSION_STARTED", "IN_PROGRESS", false),
+        ("SESSION_UPDATED", "IN_PROGRESS", true),
+        ("SESSION_ENDED", "COMPLETED", false),
+    ] {
+        let _: () = connection.set(&calendar_key, "old").unwrap();
+        refresh(&cache, session(event_type, status, 6), now()).await.unwrap();
+        assert_eq!(connection.exists::<_, bool>(&calendar_key).unwrap(), is_kept, "{event_type}");
+    }
+    refresh(&cache, session("SESSION_ENDED", "COMPLETED", 7), now()).await.unwrap();
 
     // An hour later nobody knows any more that it is over: what comes so late is not kept.
     let _: () = connection.del(format!("{session_key}:age")).unwrap();

@@ -150,8 +150,8 @@ BEGIN
 END;
 $$;
 
--- Gives a hold of the driver's back; with `known`, as Redis tells it, also one whose news has not come. Gives its station
--- and connector: the hold as it was, or no row.
+-- Gives a hold of the driver's back; with `known`, as Redis tells it, also one whose news has not come. Of one that nobody
+-- knows (any more) the name is kept, lest its news come late. Gives the hold, or no row.
 CREATE OR REPLACE FUNCTION release_hold(
     given_back text, holder uuid, known jsonb, moment timestamptz
 ) RETURNS SETOF jsonb
@@ -166,6 +166,17 @@ BEGIN
     RETURNING jsonb_build_object(
         'holdToken', token, 'userId', user_id, 'stationId', station_id, 'connectorId', connector_id,
         'startTs', rfc3339(start_ts), 'endTs', rfc3339(end_ts), 'expiresAt', rfc3339(expires_at));
+    -- Tokens are `hold_<unix milliseconds>_…`. Who asks for many that never were gets no room for them here.
+    IF NOT FOUND AND split_part(given_back, '_', 2)::numeric
+            BETWEEN extract(epoch FROM moment - interval '1 hour') * 1000 AND extract(epoch FROM moment) * 1000
+        AND 100 > (SELECT count(*) FROM slot_holds WHERE user_id = holder)
+        AND NOT EXISTS (SELECT FROM bookings WHERE hold_token = given_back)
+    THEN
+        INSERT INTO slot_holds (token, user_id, station_id, connector_id, start_ts, end_ts, expires_at)
+        SELECT given_back, holder, nobody, nobody, moment - interval '1 minute', moment, moment
+        FROM (SELECT '00000000-0000-0000-0000-000000000000'::uuid AS nobody) AS nil
+        ON CONFLICT (token) DO NOTHING;
+    END IF;
 END;
 $$;
 

@@ -23,7 +23,7 @@ CREATE TABLE IF NOT EXISTS bookings (
     refunded          numeric(14, 4) NOT NULL DEFAULT 0 CHECK (refunded BETWEEN 0 AND price),
     reason            text,                  -- why it is CANCELLED
     reservation_id    integer GENERATED ALWAYS AS IDENTITY,   -- what OCPP knows it by
-    reserved_at       timestamptz,           -- when BOOKING_DUE was told
+    reserved_at       timestamptz,           -- when BOOKING_DUE was told last
     confirmed_at      timestamptz,
     correlation_id    uuid NOT NULL,         -- of the request that confirmed it
     created_at        timestamptz NOT NULL,
@@ -163,7 +163,8 @@ BEGIN
     fee := COALESCE(round(tariff.booking_fee, minor_digits(in_currency)), 0);
     by_card := fee > 0 AND method IS NOT NULL;
     obstacle := CASE
-        WHEN held IS NULL OR (held->>'userId')::uuid <> driver THEN 'NO_HOLD'
+        WHEN held IS NULL THEN 'UNKNOWN_HOLD'
+        WHEN (held->>'userId')::uuid <> driver THEN 'NO_HOLD'
         WHEN LEAST((held->>'expiresAt')::timestamptz, (held->>'endTs')::timestamptz) <= moment THEN 'HOLD_EXPIRED'
         WHEN 10 <= (
             SELECT count(*) FROM bookings

@@ -81,7 +81,7 @@ BEGIN
 END;
 $$;
 
--- Tells once of each booking that begins in ten minutes.
+-- Tells once of each booking that begins in ten minutes, and once more when its charger has come back since.
 CREATE OR REPLACE FUNCTION tell_due_bookings(at_most integer, moment timestamptz) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -90,8 +90,12 @@ DECLARE
 BEGIN
     FOR booking IN
         SELECT * FROM bookings
-        WHERE status = 'CONFIRMED' AND reserved_at IS NULL AND end_ts > moment
-            AND start_ts <= moment + interval '10 minutes'
+        WHERE status = 'CONFIRMED' AND end_ts > moment AND start_ts <= moment + interval '10 minutes'
+            AND (reserved_at IS NULL OR EXISTS (
+                SELECT FROM connectors JOIN chargers ON chargers.id = connectors.charger_id
+                WHERE connectors.id = bookings.connector_id AND chargers.connected_at > bookings.reserved_at
+                    AND charger_is_online(chargers, moment)
+            ))
         ORDER BY start_ts LIMIT at_most FOR NO KEY UPDATE SKIP LOCKED
     LOOP
         UPDATE bookings SET reserved_at = moment, updated_at = GREATEST(updated_at, moment)

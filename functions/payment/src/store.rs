@@ -114,7 +114,7 @@ pub(crate) async fn payment(
     payment: PaymentId,
     owner: Option<UserId>,
 ) -> Result<Option<Record>, DatabaseError> {
-    let find = Statement::new(
+    let find = Statement::read(
         "SELECT payment_document(payments) FROM payments
          WHERE id = :payment::uuid AND (:owner::uuid IS NULL OR user_id = :owner::uuid)",
     );
@@ -253,7 +253,7 @@ pub(crate) struct Told {
 }
 
 pub(crate) async fn told(database: &Database, hint: &Hint) -> Result<Told, Failure> {
-    let find = Statement::new(
+    let find = Statement::read(
         "SELECT jsonb_build_object(
              'isKnown', EXISTS (SELECT FROM provider_events WHERE id = :event::text),
              'payment', (SELECT payment_document(payments) FROM payments WHERE provider_ref = :intent::text),

@@ -27,8 +27,8 @@ async fn no_table_and_no_log_ever_shows_a_cards_number() {
     let mut numbers = Vec::new();
     for number in corpus {
         numbers.push(number);
-        // Keys may not have spaces; where they are taken, they are a hash from then on.
-        let key = number.replace(' ', "-");
+        // Keys have visible ASCII alone; where they are taken, they are a hash from then on.
+        let key = number.replace(|c: char| !c.is_ascii_graphic(), "-");
         for card in [
             number.to_owned(),
             format!("pm_{number}"),

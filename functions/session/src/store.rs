@@ -152,14 +152,13 @@ impl Stores {
     }
 
     pub(crate) async fn visible(&self, user: &User, id: SessionId) -> Result<Option<Session>, Failure> {
-        let statement = Statement::new(
+        let statement = Statement::read(
             "SELECT session_document(sessions) FROM sessions
              WHERE id = :id::uuid AND (user_id = :user::uuid OR :operator::boolean)",
         )
         .bind("id", id)
         .bind("user", user.id)
-        .bind("operator", user.roles.contains(&Role::Operator))
-        .repeatable();
+        .bind("operator", user.roles.contains(&Role::Operator));
         let session: Option<Session> = self.outbox.database().row(statement).await?;
         if let Some(open) = session.as_ref().filter(|session| !session.status.is_over()) {
             self.cached.put(open).await;
@@ -168,12 +167,12 @@ impl Stores {
     }
 
     pub(crate) async fn active(&self, driver: UserId) -> Result<Vec<Session>, Failure> {
-        let statement = Statement::new(
+        let statement = Statement::read(
             "SELECT session_document(sessions) FROM sessions
              WHERE user_id = :driver::uuid AND status IN ('STARTING', 'IN_PROGRESS', 'STOPPING')
              ORDER BY id DESC LIMIT 100",
         );
-        Ok(self.outbox.database().rows(statement.bind("driver", driver).repeatable()).await?)
+        Ok(self.outbox.database().rows(statement.bind("driver", driver)).await?)
     }
 
     pub(crate) async fn list(
@@ -184,7 +183,7 @@ impl Stores {
         limit: i64,
     ) -> Result<Vec<Session>, Failure> {
         // An id has its time, give or take what passes until its session is written: it leads to the right partitions.
-        let statement = Statement::new(
+        let statement = Statement::read(
             "SELECT session_document(sessions) FROM sessions
              WHERE user_id = :driver::uuid AND (:status::text IS NULL OR status = :status::text)
                  AND (:station::uuid IS NULL OR station_id = :station::uuid)
@@ -203,8 +202,7 @@ impl Stores {
         .bind("before", before)
         .bind("from", wanted.from.map(in_range))
         .bind("to", wanted.to.map(in_range))
-        .bind("limit", limit)
-        .repeatable();
+        .bind("limit", limit);
         Ok(self.outbox.database().rows(statement).await?)
     }
 
@@ -216,7 +214,7 @@ impl Stores {
         after: Option<Timestamp>,
         limit: i64,
     ) -> Result<Option<Vec<MeterValue>>, Failure> {
-        let statement = Statement::new(
+        let statement = Statement::read(
             "SELECT COALESCE((
                  SELECT jsonb_agg(jsonb_build_object(
                      'at', rfc3339(at), 'energyKWh', energy_kwh::text, 'powerKW', power_kw, 'soc', soc
@@ -234,8 +232,7 @@ impl Stores {
         .bind("limit", limit)
         .bind("session", session)
         .bind("user", user.id)
-        .bind("operator", user.roles.contains(&Role::Operator))
-        .repeatable();
+        .bind("operator", user.roles.contains(&Role::Operator));
         Ok(self.outbox.database().row(statement).await?)
     }
 }

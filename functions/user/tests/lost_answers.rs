@@ -27,8 +27,15 @@ async fn what_is_sent_again_is_done_once_and_told_as_done() {
     let elsewhere = world.login(&ada.email, PASSWORD).await.unwrap();
     assert_eq!((elsewhere.id, world.live(ada.id, noon()).await), (ada.id, 2));
 
-    let change = json!({ "input": { "currentPassword": PASSWORD, "newPassword": NEW } });
     let owner = caller(Some(ada.id), noon());
+    let moving =
+        json!({ "input": { "email": "king@example.com", "name": "Ada", "currentPassword": PASSWORD } });
+    let moved = user::update_profile(&world.database, &world.cache, &owner, arguments(moving)).await.unwrap();
+    assert_eq!(serde_json::to_value(&moved).unwrap()["email"], "king@example.com");
+    assert_eq!(audited("EMAIL_CHANGED").await, 1);
+    assert_eq!(told(world.login(&ada.email, PASSWORD).await), "Unauthenticated");
+
+    let change = json!({ "input": { "currentPassword": PASSWORD, "newPassword": NEW } });
     let changed =
         user::change_password(&world.database, &world.cache, &world.issuer, &owner, arguments(change)).await;
     assert_eq!(told(changed), "done");

@@ -11,7 +11,7 @@ use crate::process::Outcome;
 use crate::{KeyId, Keys, Report, Vendor, VendorName};
 
 pub(crate) async fn is_name_taken(database: &Database, name: &VendorName) -> Result<bool, DatabaseError> {
-    let find = Statement::new("SELECT to_jsonb(true) FROM vendors WHERE name_folded = :folded::text");
+    let find = Statement::read("SELECT to_jsonb(true) FROM vendors WHERE name_folded = :folded::text");
     Ok(database.row::<bool>(find.bind("folded", name.folded())).await?.is_some())
 }
 
@@ -97,7 +97,7 @@ pub(crate) async fn vendors(
     limit: i64,
     now: Timestamp,
 ) -> Result<Vec<Vendor>, DatabaseError> {
-    let list = Statement::new(
+    let list = Statement::read(
         "SELECT vendor_document(vendors, :now::timestamptz) FROM vendors
          WHERE id < COALESCE(:after::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
          ORDER BY id DESC LIMIT :limit::bigint",
@@ -161,7 +161,7 @@ pub(crate) async fn connectors(
     vendor: VendorId,
     wanted: Value,
 ) -> Result<Vec<Value>, DatabaseError> {
-    let list = Statement::new(
+    let list = Statement::read(
         "SELECT jsonb_build_object(
              'id', id, 'connectorNumber', connector_number::text, 'type', connector_type, 'powerKW', power_kw,
              'quantity', 1, 'status', status, 'updatedAt', rfc3339(updated_at)

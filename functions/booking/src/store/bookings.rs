@@ -2,7 +2,7 @@
 
 use payment::{Begun, PaymentMethod, card_limits};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use shared::{
     BookingId, CorrelationId, Database, DatabaseError, Failure, InvoiceId, Money, Outbox, PaymentId,
     RefundId, SessionId, Statement, Timestamp, UserId,
@@ -36,7 +36,10 @@ pub(crate) enum Outcome {
         payment: Option<Box<Begun>>,
     },
     NoAccount,
+    /// It is another's.
     NoHold,
+    /// The database has none of that name.
+    UnknownHold,
     HoldExpired,
     SlotTaken,
     TooManyBookings,
@@ -118,7 +121,7 @@ pub(crate) async fn booking(
     booking: BookingId,
     owner: Option<UserId>,
 ) -> Result<Option<Booking>, DatabaseError> {
-    let find = Statement::new(
+    let find = Statement::read(
         "SELECT booking_document(bookings) FROM bookings
          WHERE id = :booking::uuid AND (:owner::uuid IS NULL OR user_id = :owner::uuid)",
     );
@@ -133,7 +136,7 @@ pub(crate) async fn page(
     after: Option<BookingKey>,
     limit: i64,
 ) -> Result<Vec<Booking>, DatabaseError> {
-    let list = Statement::new(
+    let list = Statement::read(
         "SELECT booking_document(bookings) FROM bookings
          WHERE user_id = :owner::uuid AND (:status::text IS NULL OR status = :status::text)
              AND (start_ts, id) < (COALESCE(:after_at::timestamptz, 'infinity'),
@@ -165,7 +168,7 @@ pub(crate) async fn slice(
     limit: i64,
     offset: i64,
 ) -> Result<Vec<Listed>, DatabaseError> {
-    let list = Statement::new(
+    let list = Statement::read(
         "WITH listed AS (
              SELECT bookings AS booking, start_ts, id FROM bookings
              WHERE user_id = :owner::uuid AND (:status::text IS NULL OR status = :status::text)
@@ -255,10 +258,13 @@ pub(crate) async fn tidy(
     database.row(write).await?.ok_or_else(|| Failure::fault("tidy_bookings gave no row"))
 }
 
-/// Keeps what is told of a hold, unless it is known better.
-pub(crate) async fn mirror(database: &Database, hold: &Hold) -> Result<(), Failure> {
-    let write = Statement::new("SELECT 'true'::jsonb FROM mirror_hold(:hold::jsonb)");
+/// Keeps what is told of a hold, unless it is known better; tells whether it was known.
+pub(crate) async fn mirror(database: &Database, hold: &Hold) -> Result<bool, Failure> {
+    let write = Statement::new(
+        "SELECT to_jsonb(EXISTS (SELECT FROM slot_holds WHERE token = CAST(:hold AS jsonb)->>'holdToken'))
+         FROM mirror_hold(:hold::jsonb)",
+    );
     let hold = serde_json::to_value(hold).map_err(Failure::fault)?;
-    database.rows::<Value>(write.bind("hold", hold)).await?;
-    Ok(())
+    let known = database.row(write.bind("hold", hold)).await?;
+    known.ok_or_else(|| Failure::fault("mirror_hold gave no row"))
 }

@@ -31,7 +31,7 @@ pub(crate) async fn read(
     now: Timestamp,
 ) -> Result<Option<Calendar>, DatabaseError> {
     let read =
-        Statement::new("SELECT station_calendar(:station::uuid, :now::timestamptz, :until::timestamptz)");
+        Statement::read("SELECT station_calendar(:station::uuid, :now::timestamptz, :until::timestamptz)");
     let read = read.bind("station", station).bind("now", now).bind("until", now + AHEAD);
     let (mut calendar, mut connectors) = (None, Vec::new());
     for row in database.rows(read).await? {

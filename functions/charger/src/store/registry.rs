@@ -90,11 +90,11 @@ impl Registry {
 #[async_trait(?Send)]
 impl Records for Registry {
     async fn find(&self, id: &ChargePointId) -> Result<Option<Registered>, Failure> {
-        let statement = Statement::new(
+        let statement = Statement::read(
             "SELECT jsonb_build_object('id', id, 'passwordHash', password_hash, 'registration', registration)
              FROM chargers WHERE charge_point_id = :identity::text",
         );
-        Ok(self.outbox.database().row(statement.bind("identity", id.as_str()).repeatable()).await?)
+        Ok(self.outbox.database().row(statement.bind("identity", id.as_str())).await?)
     }
 
     async fn connected(
@@ -205,7 +205,7 @@ impl Records for Registry {
     }
 
     async fn commanded(&self, session: SessionId, at: Timestamp) -> Result<Option<Commanded>, Failure> {
-        let statement = Statement::new(
+        let statement = Statement::read(
             "SELECT jsonb_build_object(
                  'status', sessions.status,
                  'chargePointId', chargers.charge_point_id,
@@ -223,12 +223,12 @@ impl Records for Registry {
                  LEFT JOIN transactions ON transactions.session_id = sessions.id
              WHERE sessions.id = :session::uuid",
         );
-        let statement = statement.bind("now", at).bind("session", session).repeatable();
+        let statement = statement.bind("now", at).bind("session", session);
         Ok(self.outbox.database().row(statement).await?)
     }
 
     async fn reservation(&self, booking: BookingId, at: Timestamp) -> Result<Option<Reservation>, Failure> {
-        let statement = Statement::new(
+        let statement = Statement::read(
             "SELECT jsonb_build_object(
                  'need', CASE
                      WHEN bookings.end_ts <= :now::timestamptz THEN NULL
@@ -254,7 +254,7 @@ impl Records for Registry {
                  JOIN chargers ON chargers.id = connectors.charger_id
              WHERE bookings.id = :booking::uuid",
         );
-        let statement = statement.bind("now", at).bind("booking", booking).repeatable();
+        let statement = statement.bind("now", at).bind("booking", booking);
         Ok(self.outbox.database().row(statement).await?)
     }
 

@@ -99,7 +99,7 @@ pub(crate) async fn list(
     after: Option<(Timestamp, DeadLetterId)>,
     limit: i64,
 ) -> Result<Vec<DeadLetter>, DatabaseError> {
-    let list = Statement::new(fits!(
+    let list = Statement::read(fits!(
         "SELECT dead_letter_document(dead_letters) FROM dead_letters WHERE",
         "AND (:status::text IS NULL OR status = :status::text)
          AND (:after_id::uuid IS NULL OR (found_at, id) < (:after::timestamptz, :after_id::uuid))
@@ -119,7 +119,7 @@ pub(crate) async fn count_open(
     filter: &DeadLetterFilter,
 ) -> Result<usize, DatabaseError> {
     let count =
-        Statement::new(fits!("SELECT to_jsonb(count(*)) FROM dead_letters WHERE", "AND status = 'OPEN'"));
+        Statement::read(fits!("SELECT to_jsonb(count(*)) FROM dead_letters WHERE", "AND status = 'OPEN'"));
     Ok(database.row(bind(count, filter)).await?.unwrap_or_default())
 }
 
@@ -129,7 +129,7 @@ pub(crate) async fn open(
     filter: &DeadLetterFilter,
     limit: i64,
 ) -> Result<Vec<DeadLetter>, DatabaseError> {
-    let open = Statement::new(fits!(
+    let open = Statement::read(fits!(
         "SELECT dead_letter_document(dead_letters) FROM dead_letters WHERE",
         "AND status = 'OPEN' ORDER BY found_at, id LIMIT :limit::bigint"
     ));
@@ -187,7 +187,7 @@ pub(crate) async fn claim(
 pub(crate) async fn whole_body(database: &Database, id: DeadLetterId) -> Result<String, DatabaseError> {
     let mut whole = String::new();
     for first in (0..).step_by(usize::try_from(PARTS).unwrap_or(1)) {
-        let read = Statement::new(
+        let read = Statement::read(
             "SELECT to_jsonb(substr(body, (part * :size::bigint)::integer + 1, :size::integer))
              FROM dead_letters, generate_series(:first::bigint, :first::bigint + :parts::bigint - 1) AS part
              WHERE id = :id::uuid AND part * :size::bigint < length(body)

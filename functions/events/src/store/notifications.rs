@@ -12,7 +12,7 @@ pub(crate) async fn settings(
     database: &Database,
     user: UserId,
 ) -> Result<Option<NotificationSettings>, DatabaseError> {
-    let find = Statement::new(
+    let find = Statement::read(
         "SELECT jsonb_build_object('email', COALESCE(email_too, true), 'push', COALESCE(push, true))
          FROM users LEFT JOIN (SELECT user_id, email AS email_too, push FROM notification_settings) AS settings
              ON settings.user_id = users.id

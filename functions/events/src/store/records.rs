@@ -13,7 +13,7 @@ pub(crate) async fn trail(
     after: Option<i64>,
     limit: i64,
 ) -> Result<Vec<EventRecord>, DatabaseError> {
-    let list = Statement::new(
+    let list = Statement::read(
         "SELECT jsonb_build_object(
              'eventId', event_id,
              'eventType', event_type,
@@ -45,7 +45,7 @@ pub(crate) async fn audit_log(
     after: Option<i64>,
     limit: i64,
 ) -> Result<Vec<AuditEntry>, DatabaseError> {
-    let list = Statement::new(
+    let list = Statement::read(
         "SELECT jsonb_build_object(
              'id', id::text,
              'at', rfc3339(at),

@@ -132,7 +132,7 @@ impl Aurora {
     pub(crate) async fn details(&self, ids: &[StationId]) -> Result<Vec<StationRow>, Failure> {
         let mut stations: Vec<StationRow> = Vec::with_capacity(ids.len());
         for ids in ids.chunks(DETAILS_AT_ONCE) {
-            let statement = Statement::new(DETAILS).bind("ids", json!(ids));
+            let statement = Statement::read(DETAILS).bind("ids", json!(ids));
             for row in self.database.rows::<StationRow>(statement).await? {
                 match stations.last_mut().filter(|station| station.id == row.id) {
                     Some(station) => station.connectors.extend(row.connectors),
@@ -150,7 +150,7 @@ impl Aurora {
         let around_pole = north.abs() + degrees >= 90.0;
         let ratio = degrees.to_radians().sin() / north.to_radians().cos();
         let width = if around_pole { 360.0 } else { ratio.clamp(-1.0, 1.0).asin().to_degrees() };
-        let statement = Statement::new(OWN)
+        let statement = Statement::read(OWN)
             .bind("south", north - degrees)
             .bind("north", north + degrees)
             .bind("west", east - width)
@@ -216,7 +216,7 @@ impl SyncState {
     }
 
     pub(crate) async fn progress(&self) -> Result<Progress, Failure> {
-        let statement = Statement::new(
+        let statement = Statement::read(
             "SELECT jsonb_build_object(
                  'modifiedSince', rfc3339(modified_since),
                  'run', CASE WHEN run_id IS NOT NULL THEN jsonb_build_object(

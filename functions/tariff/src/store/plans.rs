@@ -6,7 +6,7 @@ use crate::plan::{NewPlan, Plan};
 
 /// On offer, oldest first; nobody offers a hundred.
 pub(crate) async fn plans(database: &Database) -> Result<Vec<Plan>, DatabaseError> {
-    let list = Statement::new(
+    let list = Statement::read(
         "SELECT plan_document(plans) FROM plans WHERE retired_at IS NULL ORDER BY id LIMIT 100",
     );
     database.rows(list).await
@@ -14,7 +14,7 @@ pub(crate) async fn plans(database: &Database) -> Result<Vec<Plan>, DatabaseErro
 
 /// On offer or retired.
 pub(crate) async fn plan(database: &Database, plan: PlanId) -> Result<Option<Plan>, DatabaseError> {
-    let find = Statement::new("SELECT plan_document(plans) FROM plans WHERE id = :plan::uuid");
+    let find = Statement::read("SELECT plan_document(plans) FROM plans WHERE id = :plan::uuid");
     database.row(find.bind("plan", plan)).await
 }
 

@@ -11,7 +11,7 @@ pub(crate) async fn subscription_of(
     driver: UserId,
     now: Timestamp,
 ) -> Result<Option<PlanSubscription>, DatabaseError> {
-    let find = Statement::new(
+    let find = Statement::read(
         "SELECT subscription_document(subscriptions, :now::timestamptz) FROM subscriptions
          WHERE user_id = :driver::uuid AND status <> 'ENDED'",
     );
@@ -58,7 +58,7 @@ pub(crate) async fn turning(
     after: Position,
     limit: usize,
 ) -> Result<Vec<Seen>, DatabaseError> {
-    let list = Statement::new(
+    let list = Statement::read(
         "SELECT * FROM subscriptions_turning(:now::timestamptz, :turns_at::timestamptz, :id::uuid, :limit::integer)",
     );
     let list = list

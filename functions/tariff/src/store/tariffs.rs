@@ -15,7 +15,7 @@ pub(crate) async fn terms(
     driver: UserId,
     at: Timestamp,
 ) -> Result<Terms, Failure> {
-    let find = Statement::new(
+    let find = Statement::read(
         "SELECT jsonb_build_object(
              'stationExists', EXISTS (SELECT FROM stations WHERE id = :station::uuid),
              'tariff', (
@@ -39,7 +39,7 @@ pub(crate) async fn tariffs(
 ) -> Result<Vec<Tariff>, DatabaseError> {
     let is_of_some = station.is_some() || operator.is_some();
     let list = if is_of_some {
-        let list = Statement::new(
+        let list = Statement::read(
             "SELECT tariff_document(tariffs) FROM tariffs
              WHERE scope = tariff_scope(:station::uuid, :operator::text)
                  AND (:after::uuid IS NULL OR id < :after::uuid)
@@ -47,7 +47,7 @@ pub(crate) async fn tariffs(
         );
         list.bind("station", station).bind("operator", operator)
     } else {
-        Statement::new(
+        Statement::read(
             "SELECT tariff_document(tariffs) FROM tariffs WHERE :after::uuid IS NULL OR id < :after::uuid
              ORDER BY id DESC LIMIT :limit::bigint",
         )

@@ -82,7 +82,7 @@ pub(crate) async fn account_to_log_in(
     database: &Database,
     email: &Email,
 ) -> Result<Option<WithPassword>, DatabaseError> {
-    let find = Statement::new(
+    let find = Statement::read(
         "SELECT jsonb_build_object('passwordHash', password_hash, 'account', account_document(users))
          FROM users WHERE email = :email::text AND deleted_at IS NULL",
     );
@@ -93,7 +93,7 @@ pub(crate) async fn account_to_prove(
     database: &Database,
     id: UserId,
 ) -> Result<Option<WithPassword>, DatabaseError> {
-    let find = Statement::new(
+    let find = Statement::read(
         "SELECT jsonb_build_object('passwordHash', password_hash, 'account', account_document(users))
          FROM users WHERE id = :id::uuid AND deleted_at IS NULL",
     );
@@ -101,7 +101,7 @@ pub(crate) async fn account_to_prove(
 }
 
 pub(crate) async fn account(database: &Database, id: UserId) -> Result<Option<Account>, DatabaseError> {
-    let find = Statement::new(
+    let find = Statement::read(
         "SELECT account_document(users) FROM users WHERE id = :id::uuid AND deleted_at IS NULL",
     );
     database.row(find.bind("id", id)).await
@@ -118,24 +118,28 @@ pub(crate) struct Profile<'a> {
 }
 
 /// The account after it; none when it is gone, or its password another by now. An address that has an account is
-/// refused.
+/// refused. Sent again because its answer was lost, it finds the address moved already.
 pub(crate) async fn update_profile(
     database: &Database,
     profile: Profile<'_>,
 ) -> Result<Option<Account>, Failure> {
     let Profile { owner, name, email, now, correlation_id } = profile;
     let update = Statement::new(
-        "WITH account AS (
-             UPDATE users
-             SET name = COALESCE(:name::text, name), email = COALESCE(:email::text, email),
-                 updated_at = GREATEST(updated_at, :now::timestamptz)
+        "WITH before AS (
+             SELECT id, email FROM users
              WHERE id = :owner::uuid AND deleted_at IS NULL
                  AND (:verified::text IS NULL OR password_hash = :verified::text)
-             RETURNING account_document(users) AS document
+             FOR UPDATE
+         ), account AS (
+             UPDATE users
+             SET name = COALESCE(:name::text, users.name), email = COALESCE(:email::text, users.email),
+                 updated_at = GREATEST(users.updated_at, :now::timestamptz)
+             FROM before WHERE users.id = before.id
+             RETURNING account_document(users) AS document, users.email <> before.email AS is_moved
          ), audited AS (
              INSERT INTO audit_log (at, actor_id, action, subject, correlation_id)
              SELECT :now::timestamptz, :owner::uuid, 'EMAIL_CHANGED', :owner::uuid::text, :correlation_id::uuid
-             FROM account WHERE :email::text IS NOT NULL
+             FROM account WHERE is_moved
          )
          SELECT document FROM account",
     );
@@ -145,7 +149,8 @@ pub(crate) async fn update_profile(
         .bind("email", email.map(|(email, _)| email.as_str()))
         .bind("verified", email.map(|(_, verified)| verified))
         .bind("now", now)
-        .bind("correlation_id", correlation_id);
+        .bind("correlation_id", correlation_id)
+        .repeatable();
     database.row(update).await.map_err(unless_taken)
 }
 
