@@ -265,3 +265,26 @@ fn what_consumers_are_shown_passes_the_schema() {
     }
     assert!(shown >= 3, "only {shown} consumers have samples");
 }
+
+#[test]
+fn every_route_of_v1_is_in_its_contract_and_none_else() {
+    let template = template();
+    let functions =
+        template.resources.values().filter(|resource| resource.kind == "AWS::Serverless::Function");
+    let events = functions.filter_map(|function| function.properties["Events"].as_object());
+    let routes = events.flat_map(|events| events.values()).filter(|event| event["Type"] == "HttpApi");
+    let text = |event: &Value, property: &str| event["Properties"][property].as_str().unwrap().to_owned();
+    let routes: BTreeSet<_> = routes
+        .map(|event| format!("{} {}", text(event, "Method"), text(event, "Path")))
+        .filter(|route| route.contains(" /v1/"))
+        .collect();
+    let contract = json(&root().join("functions/rest/openapi/v1.json"));
+    let paths = contract["paths"].as_object().unwrap().iter();
+    let told: BTreeSet<_> = paths
+        .flat_map(|(path, methods)| {
+            let methods = methods.as_object().unwrap().keys();
+            methods.map(move |method| format!("{} {path}", method.to_uppercase()))
+        })
+        .collect();
+    assert_eq!(routes, told);
+}

@@ -199,6 +199,56 @@ fn objects_are_closed_but_what_others_fill() {
     }
 }
 
+/// A generator of clients names methods after operations; whoever reads the document wants to see one of each thing.
+#[test]
+fn every_operation_shows_what_is_sent_and_what_comes() {
+    let document = document();
+    let shows = |value: &Value| value.get("example").is_some();
+    for (route, operation) in operations(&document) {
+        let id = operation["operationId"].as_str().unwrap();
+        assert!(id.starts_with(|c: char| c.is_ascii_lowercase()) && id.chars().all(char::is_alphanumeric));
+        for parameter in operation.get("parameters").and_then(Value::as_array).into_iter().flatten() {
+            let parameter = resolved(&document, parameter);
+            assert!(parameter["required"] != true || shows(parameter), "{route}: {}", parameter["name"]);
+        }
+        if let Some(body) = operation.get("requestBody") {
+            assert!(shows(&body["content"]["application/json"]), "{route}");
+        }
+        for (status, response) in fields(&operation["responses"]) {
+            let response = resolved(&document, response);
+            assert!(shows(&response["content"]["application/json"]), "{route} {status}");
+        }
+    }
+}
+
+/// Whoever is told to come again is told when, and a link leads to an operation by parameters that this one has.
+#[test]
+fn what_comes_next_is_told() {
+    let document = document();
+    let operations = operations(&document);
+    let mut links = 0;
+    for (route, operation) in &operations {
+        for (status, response) in fields(&operation["responses"]) {
+            let response = resolved(&document, response);
+            let is_the_gateways = *route == CONTRACT;
+            let has = |name: &str| response["headers"].get(name).is_some();
+            assert_eq!(has("Retry-After"), !is_the_gateways && matches!(&**status, "429" | "503"), "{route}");
+            assert_eq!(has("WWW-Authenticate"), status == "401" && !is_webhook(route), "{route}");
+            for (name, link) in response["links"].as_object().into_iter().flatten() {
+                let target =
+                    operations.iter().find(|(_, target)| target["operationId"] == link["operationId"]);
+                let (target_route, target) = target.unwrap_or_else(|| panic!("{route}: {name}"));
+                for parameter in link["parameters"].as_object().into_iter().flatten().map(|(name, _)| name) {
+                    assert!(target_route.contains(&format!("{{{parameter}}}")), "{route}: {name}");
+                }
+                assert!(link.get("requestBody").is_none() || target.contains_key("requestBody"), "{name}");
+                links += 1;
+            }
+        }
+    }
+    assert!(links > 4, "{links}");
+}
+
 #[test]
 fn every_example_is_what_its_schema_says() {
     let document = document();

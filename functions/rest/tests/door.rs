@@ -184,6 +184,7 @@ async fn a_webhook_needs_no_token_and_has_its_body_as_it_was_sent() {
     assert_eq!(told(&taken), (202, json!({ "success": true, "data": { "accepted": true } })));
     let refused = rest::open_answer(&accept, request(None, "{}"), now).await;
     assert_eq!(code(&refused), (401, "UNAUTHENTICATED".into()));
+    assert!(!refused.headers().contains_key("www-authenticate"), "a token would not help");
     let large = rest::open_answer(&accept, request(None, &"a".repeat(rest::MAX_BODY_BYTES + 1)), now).await;
     assert_eq!(code(&large), (413, "BODY_TOO_LARGE".into()));
 }

@@ -1,11 +1,12 @@
 //! Stations as `/v1` tells them, and what becomes of searches when a store is gone: real processes on real stores.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "../../rest/tests/told/mod.rs"]
+mod contract;
 mod support;
 
 use std::time::{Duration, Instant};
 
-use jsonschema::Validator;
 use redis::Commands;
 use scratch::until;
 use serde_json::{Value, json};
@@ -35,24 +36,10 @@ async fn nearby(world: &World, latitude: f64) -> Value {
     world.query("nearby-stations", "nearbyStations", arguments).await
 }
 
-/// What the contract says of an answer.
-fn schema(path: &str, status: u64) -> Validator {
-    let mut document: Value = serde_json::from_str(rest::OPENAPI).unwrap();
-    let response = &document["paths"][path]["get"]["responses"][status.to_string()];
-    let response = match response["$ref"].as_str() {
-        Some(shared) => document.pointer(shared.trim_start_matches('#')).unwrap(),
-        None => response,
-    };
-    let mut schema = response["content"]["application/json"]["schema"].clone();
-    assert!(schema.is_object(), "{path} is not said to answer {status}");
-    schema["components"] = document["components"].take();
-    jsonschema::options().should_validate_formats(true).build(&schema).unwrap()
-}
-
 /// The answer's data or error, if it has that status and is as the contract says.
 fn told(path: &str, answer: Answer, status: u64) -> Value {
     assert_eq!(answer.status, status, "{answer:?}");
-    let schema = schema(path, status);
+    let schema = contract::schema(&format!("GET {path}"), u16::try_from(status).unwrap());
     assert!(schema.is_valid(&answer.body), "{:?}: {}", schema.validate(&answer.body), answer.body);
     let Value::Object(mut body) = answer.body else { unreachable!() };
     body.remove(if status == 200 { "data" } else { "error" }).unwrap()

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod support;
+#[path = "../../rest/tests/told/mod.rs"]
+mod told;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -51,11 +53,22 @@ impl Front {
         if answer.status() == 503 {
             assert!(answer.headers().contains_key("retry-after"));
         }
+        assert!(!answer.headers().contains_key("www-authenticate"), "a token would not help");
+        told::checked(route(kind), &answer);
         (answer.status().as_u16(), serde_json::from_str(answer.body()).unwrap())
     }
 
     async fn status(&self, post: &Post, at: Timestamp) -> u16 {
         self.post(Kind::SessionEnd, post, at).await.0
+    }
+}
+
+/// As the contract has it.
+fn route(kind: Kind) -> &'static str {
+    match kind {
+        Kind::ConnectorStatus => "POST /v1/vendor/webhooks/connector-status",
+        Kind::SessionStart => "POST /v1/vendor/webhooks/session-start",
+        Kind::SessionEnd => "POST /v1/vendor/webhooks/session-end",
     }
 }
 

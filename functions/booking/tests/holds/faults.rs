@@ -75,6 +75,43 @@ async fn what_redis_loses_is_kept_by_the_database_and_it_comes_back_by_itself() 
 }
 
 #[tokio::test]
+async fn nobody_waits_for_a_process_to_notice_that_redis_was_restarted() {
+    let mut world = World::new(true).await;
+    let process = world.process();
+    let (me, you) = (world.driver().await, world.driver().await);
+    world.hold(&process, me, 0, "12:00", "13:00").await.unwrap();
+    world.redis.down();
+    world.redis.up().await;
+    // Its connection is to the one that is gone.
+    let hold = world.hold(&process, you, 0, "14:00", "15:00").await.unwrap();
+    assert!(process.holds.find(&hold.token, you, world.now).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn what_is_given_back_stays_so_whenever_its_news_comes() {
+    let mut world = World::new(true).await;
+    let process = world.process();
+    let (me, you) = (world.driver().await, world.driver().await);
+    let early = world.hold(&process, me, 0, "12:00", "13:00").await.unwrap();
+    // The news is under way when Redis dies, and nobody else knows of the hold.
+    world.run("DELETE FROM slot_holds").await;
+    world.redis.down();
+    assert!(world.release(&process, me, &early).await.unwrap());
+    let news = world.bus.told().pop().unwrap();
+    world.sql.execute("SELECT mirror_hold($1)", &[&news]).await.unwrap();
+    world.hold(&process, you, 0, "12:30", "13:30").await.unwrap();
+    assert!(world.release(&process, me, &early).await.unwrap(), "again");
+
+    // A process that has just met Redis's death gives back in Redis what others took there since.
+    world.redis.up().await;
+    let other = world.process();
+    let late = world.hold(&other, me, 0, "15:00", "16:00").await.unwrap();
+    assert!(other.holds.find(&late.token, me, world.now).await.unwrap().is_some());
+    assert!(world.release(&process, me, &late).await.unwrap());
+    assert!(other.holds.find(&late.token, me, world.now).await.unwrap().is_none());
+}
+
+#[tokio::test]
 async fn what_redis_keeps_is_small_and_goes_away() {
     let world = World::new(true).await;
     let process = world.process();

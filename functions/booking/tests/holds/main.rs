@@ -3,8 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod asking;
+mod contract;
 mod faults;
 mod holding;
 mod hours;
 mod races;
+#[path = "../../../rest/tests/told/mod.rs"]
+mod told;
 mod world;
