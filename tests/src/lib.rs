@@ -4,6 +4,7 @@
 pub mod accounts;
 pub mod bench;
 pub mod bus;
+pub mod capacity;
 pub mod charge_point;
 pub mod graphql;
 pub mod journey;

@@ -28,6 +28,8 @@ pub struct Stack {
     pub http_url: String,
     /// Where a charger dials; its identity follows.
     pub ocpp_url: String,
+    /// Where a web front end dials the live feed; `?token=` follows.
+    pub live_url: String,
     /// Lambda's Invoke API.
     pub lambda_url: String,
     /// Queues, tables, bus and secrets.
@@ -94,6 +96,7 @@ struct Addresses {
     realtime: String,
     http_api: String,
     ocpp: String,
+    live: String,
     lambda: String,
     data_api: String,
     aws: String,
@@ -146,6 +149,7 @@ impl Stack {
             api_key: api_key.unwrap_or_default(),
             http_url: addresses.http_api,
             ocpp_url: addresses.ocpp,
+            live_url: addresses.live,
             lambda_url: addresses.lambda,
             aws_url: addresses.aws,
             database_name: stores.postgres.url.rsplit('/').next().unwrap_or_default().to_owned(),
@@ -172,11 +176,16 @@ impl Stack {
         Client::new(&self.graphql_url, Auth::ApiKey(self.api_key.clone()))
     }
 
-    /// Where the function of a binary is invoked: its logical id is the binary's name in camel case.
-    pub fn invoke_url(&self, binary: &str) -> Result<String> {
+    /// What the function of a binary is called: its logical id is the binary's name in camel case.
+    pub fn function_name(&self, binary: &str) -> Option<&str> {
         let capital = |part: &str| part[..1].to_uppercase() + &part[1..];
         let id: String = binary.split('-').map(capital).collect();
-        let name = self.resources.get(&id).ok_or_else(|| format!("the stack has no function {id}"))?;
+        self.resources.get(&id).map(String::as_str)
+    }
+
+    /// Where the function of a binary is invoked.
+    pub fn invoke_url(&self, binary: &str) -> Result<String> {
+        let name = self.function_name(binary).ok_or_else(|| format!("the stack has no function {binary}"))?;
         Ok(format!("{}/2015-03-31/functions/{name}/invocations", self.lambda_url))
     }
 
@@ -193,15 +202,27 @@ impl Stack {
 
     /// What a secret holds.
     pub async fn secret(&self, name: &str) -> Result<String> {
+        let answer = self.secrets_manager("GetSecretValue", serde_json::json!({ "SecretId": name })).await?;
+        Ok(answer["SecretString"].as_str().ok_or_else(|| format!("no secret {name}: {answer}"))?.to_owned())
+    }
+
+    /// Has a secret hold something else, for whoever reads it from now on.
+    pub async fn set_secret(&self, name: &str, text: &str) -> Result<()> {
+        let change = serde_json::json!({ "SecretId": name, "SecretString": text });
+        let answer = self.secrets_manager("PutSecretValue", change).await?;
+        let version = answer["VersionId"].as_str();
+        version.map(drop).ok_or_else(|| format!("no secret {name}: {answer}").into())
+    }
+
+    async fn secrets_manager(&self, operation: &str, input: Value) -> Result<Value> {
         let request = reqwest::Client::new()
             .post(&self.aws_url)
             .header("content-type", "application/x-amz-json-1.1")
-            .header("x-amz-target", "secretsmanager.GetSecretValue")
+            .header("x-amz-target", format!("secretsmanager.{operation}"))
             // The emulator checks no signature, but tells services apart by its scope.
             .header("authorization", "AWS4-HMAC-SHA256 Credential=local/20260101/eu-central-1/secretsmanager/aws4_request, SignedHeaders=host, Signature=0")
-            .body(serde_json::json!({ "SecretId": name }).to_string());
-        let answer: Value = request.send().await?.json().await?;
-        Ok(answer["SecretString"].as_str().ok_or_else(|| format!("no secret {name}: {answer}"))?.to_owned())
+            .body(input.to_string());
+        Ok(request.send().await?.json().await?)
     }
 
     /// A look into the database, behind every door.

@@ -6,6 +6,9 @@ use serde::Serialize;
 
 use crate::Result;
 
+/// Takes each figure as it is measured.
+pub type Tell<'a> = &'a mut dyn FnMut(Figure);
+
 /// One row.
 #[derive(Debug, Clone, Serialize)]
 pub struct Figure {

@@ -9,10 +9,15 @@ use clap::{Parser, ValueEnum};
 use serde_json::{Value, json};
 use tests::Result;
 use tests::accounts::Account;
-use tests::bench::figure::{self, Figure};
+use tests::bench::figure::{self, Figure, Tell};
 use tests::bench::load::{self, Post};
 use tests::bench::sample::Sample;
-use tests::bench::{billed, billing, login, pgbench, push, spawn, tpc_b, uncached, webhook};
+use tests::bench::service::Costs;
+use tests::bench::{
+    billed, billing, hold_script, live, login, pgbench, push, rest, service, spawn, tpc_b, uncached, usual,
+    vendor_webhook, webhook,
+};
+use tests::capacity::{self, Measured};
 use tests::journey::{self, Site};
 use tests::stack::Stack;
 
@@ -31,6 +36,9 @@ struct Options {
     /// Measures no other section; may be repeated.
     #[arg(long)]
     only: Vec<Section>,
+    /// Has `docs/CAPACITY.md` say what this run measured; takes a run of all sections that it needs.
+    #[arg(long)]
+    write_capacity: bool,
 }
 
 /// What is measured together.
@@ -43,6 +51,11 @@ enum Section {
     Login,
     Webhook,
     Bus,
+    Rest,
+    HoldScript,
+    VendorWebhook,
+    Live,
+    Usual,
 }
 
 impl Options {
@@ -50,9 +63,6 @@ impl Options {
         self.only.is_empty() || self.only.contains(&section)
     }
 }
-
-/// Takes each figure as it is measured.
-type Tell<'a> = &'a mut dyn FnMut(Figure);
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -92,13 +102,46 @@ async fn main() -> Result<()> {
     if options.wants(Section::Bus) {
         bus(&stack, &driver, &site, tell).await?;
     }
+    let mut costs = Costs::new();
+    if options.wants(Section::HoldScript) {
+        hold_scripts(&stack, tell).await?;
+    }
+    if options.wants(Section::Live) {
+        lives(&stack, &driver, &site, &mut costs, tell).await?;
+    }
+    if options.wants(Section::Usual) {
+        usual::measure(&stack, &driver, &site, time, &mut costs, tell).await?;
+    }
+    if options.wants(Section::Rest) {
+        rest::measure(&stack, time, &mut costs, tell).await?;
+    }
+    if options.wants(Section::VendorWebhook) {
+        let served = vendor_webhook::measure(&stack, &operator, &site.station, time).await?;
+        served.tell("POST /v1/vendor/webhooks/connector-status", 200.0, tell);
+        costs.insert("vendor-webhook".into(), served.cost);
+    }
     if options.wants(Section::Billing) {
         billing(&stack, &site, options.seconds, tell).await?;
     }
     let (function, resident_mb) = largest_process(&stack).await?;
     let name = format!("most that a process ever held in this run ({function})");
     tell(Figure::reported(name, resident_mb, "MB"));
-    figure::write(&figures, &Stack::root().join("target/bench.json"))
+    figure::write(&figures, &Stack::root().join("target/bench.json"))?;
+    let machine = format!("{} cores, {}; {}", cores(), cpu(), options.bin_dir.display());
+    write_costs(&Measured { machine, operations: costs }, options.write_capacity)
+}
+
+/// Keeps what operations cost, and has the document say it if that is asked for.
+fn write_costs(measured: &Measured, in_document: bool) -> Result<()> {
+    let text = serde_json::to_string_pretty(measured)? + "\n";
+    std::fs::write(Stack::root().join("target/capacity.json"), &text)?;
+    if in_document {
+        let document = Stack::root().join("docs/CAPACITY.md");
+        let rewritten = capacity::rewritten(&std::fs::read_to_string(&document)?, measured)?;
+        std::fs::write(Stack::root().join("docs/capacity/measured.json"), text)?;
+        std::fs::write(document, rewritten)?;
+    }
+    Ok(())
 }
 
 async fn front_door(stack: &Stack, site: &Site, time: Duration, tell: Tell<'_>) -> Result<()> {
@@ -180,6 +223,47 @@ async fn bus(stack: &Stack, driver: &Account, site: &Site, tell: Tell<'_>) -> Re
     let delays = billed::measure(stack, driver, site, 100).await?;
     tell(Figure::reported("session ended to billed, over the bus, p50", delays.percentile_ms(50.0), "ms"));
     tell(Figure::reported("  p99", delays.percentile_ms(99.0), "ms"));
+    Ok(())
+}
+
+async fn lives(
+    stack: &Stack,
+    driver: &Account,
+    site: &Site,
+    costs: &mut Costs,
+    tell: Tell<'_>,
+) -> Result<()> {
+    let pushed = live::measure(stack, driver, site, 200).await?;
+    tell(Figure::reported(
+        "status reported to frame of the live feed, p50",
+        pushed.feed.percentile_ms(50.0),
+        "ms",
+    ));
+    tell(Figure::below("  p99", pushed.feed.percentile_ms(99.0), "ms", 500.0));
+    tell(Figure::reported("  to onStationUpdated, p50", pushed.subscription.percentile_ms(50.0), "ms"));
+    tell(Figure::below("  p99", pushed.subscription.percentile_ms(99.0), "ms", 500.0));
+    service::tell_cost(&pushed.cost, tell);
+    costs.insert("ocpp-status".into(), pushed.cost);
+    Ok(())
+}
+
+async fn hold_scripts(stack: &Stack, tell: Tell<'_>) -> Result<()> {
+    // As functions send it: one call, its answer, the next call.
+    let single = hold_script::measure(stack, 1).await?;
+    tell(Figure::reported(
+        "holds taken by the script, 8 connections, one call at a time",
+        single.holds,
+        "/s",
+    ));
+    tell(Figure::reported("  plain SET, the same way", single.sets, "/s"));
+    tell(Figure::at_least("  holds of the SETs", single.holds / single.sets * 100.0, "%", 50.0));
+    tell(Figure::reported("  Redis's own time for a hold (two reads, two writes)", single.hold_us, "µs"));
+    tell(Figure::reported("  for a SET", single.set_us, "µs"));
+    // Nobody does that; it shows what is left when the network is not.
+    let piped = hold_script::measure(stack, 20).await?;
+    tell(Figure::reported("  holds, 20 in a pipeline", piped.holds, "/s"));
+    tell(Figure::reported("  plain SET, the same way", piped.sets, "/s"));
+    tell(Figure::reported("  holds of those SETs", piped.holds / piped.sets * 100.0, "%"));
     Ok(())
 }
 
