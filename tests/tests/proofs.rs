@@ -35,4 +35,8 @@ proofs! {
     an_estimate_is_the_bill "tariffs",
     nobody_sees_what_is_anothers "matrix",
     no_card_number_is_kept "pans",
+    a_live_feed_tells_all_and_only_what_was_asked "live-feed",
+    a_vendor_is_believed_once "webhooks",
+    no_slot_is_sold_twice "slots",
+    the_rest_api_answers_as_documented "rest-contract",
 }

@@ -117,7 +117,7 @@ async fn prove(size: Size, own: &OwnStack, dice: &Arc<Dice>) -> Result<Proof> {
 }
 
 /// Waits until the queue holds nothing, not even hidden.
-async fn empty(queue: &Queue, size: Size) -> Result<()> {
+pub(super) async fn empty(queue: &Queue, size: Size) -> Result<()> {
     wait::until("the queue to be empty", size.patience(), async || {
         Ok((queue.depth().await? == 0).then_some(()))
     })
@@ -177,7 +177,7 @@ impl Dead<'_> {
 }
 
 /// Has an operator send these dead letters again.
-async fn replay(operator: &Account, ids: &[String]) -> Result<()> {
+pub(super) async fn replay(operator: &Account, ids: &[String]) -> Result<()> {
     let query = "mutation($input: ReplayDeadLettersInput!) { replayDeadLetters(input: $input) { replayed remaining } }";
     let mut left: Vec<&String> = ids.iter().collect();
     while !left.is_empty() {

@@ -47,7 +47,8 @@ pub(super) fn rows() -> impl Iterator<Item = &'static Row> {
 }
 
 /// One owner's holds are asked for by everybody.
-pub(super) const MANY_HOLDS: Needs = Needs { faults: false, parameters: &["BookingMaxHoldsPerUser=20"] };
+pub(super) const MANY_HOLDS: Needs =
+    Needs { faults: false, parameters: &["BookingMaxHoldsPerUser=20"], redis: None };
 
 /// Everybody asks for everything.
 pub(super) async fn run(size: Size, place: &Place) -> Result<Proof> {

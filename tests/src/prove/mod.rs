@@ -8,7 +8,9 @@ mod dice;
 mod faults;
 mod hostile_graphql;
 mod idempotency;
+mod live_feed;
 mod matrix;
+mod network;
 mod pans;
 mod place;
 mod poison;
@@ -17,8 +19,11 @@ mod publish;
 mod put_events;
 mod queues;
 mod refresh;
+mod rest_contract;
+mod slots;
 mod tariffs;
 mod tokens;
+mod webhooks;
 
 use std::time::Duration;
 
@@ -45,7 +50,7 @@ pub enum Size {
 }
 
 /// The proofs' names, in their order.
-pub const NAMES: [&str; 10] = [
+pub const NAMES: [&str; 14] = [
     "billing",
     "publish",
     "poison",
@@ -56,6 +61,10 @@ pub const NAMES: [&str; 10] = [
     "tariffs",
     "matrix",
     "pans",
+    "live-feed",
+    "webhooks",
+    "slots",
+    "rest-contract",
 ];
 
 /// Runs the proof of that name.
@@ -71,6 +80,10 @@ pub async fn run(name: &str, size: Size, place: &Place, seed: u64) -> Result<Pro
         "tariffs" => tariffs::run(size, place, seed).await,
         "matrix" => matrix::run(size, place).await,
         "pans" => pans::run(size, place).await,
+        "live-feed" => live_feed::run(size, place, seed).await,
+        "webhooks" => webhooks::run(size, place, seed).await,
+        "slots" => slots::run(size, place, seed).await,
+        "rest-contract" => rest_contract::run(size, place, seed).await,
         _ => return Err(format!("there is no proof {name}, but {}", NAMES.join(", ")).into()),
     };
     proven.map_err(|error| format!("{name} (PROVE_SEED={seed}): {error}").into())

@@ -35,6 +35,8 @@ pub(super) struct Needs {
     pub(super) faults: bool,
     /// Template parameters, `NAME=VALUE`.
     pub(super) parameters: &'static [&'static str],
+    /// The port of a Redis that the functions use instead of the stack's, with which the stack would end.
+    pub(super) redis: Option<u16>,
 }
 
 /// A running stack.
@@ -126,6 +128,9 @@ impl Place {
             {
                 command.arg("--function-env").arg(format!("{variable}=http://{address}"));
             }
+        }
+        if let Some(port) = needs.redis {
+            command.arg("--function-env").arg(format!("REDIS_URL=redis://127.0.0.1:{port}"));
         }
         let mut child = command
             // It ends when our end of its pipe is gone.
