@@ -15,6 +15,9 @@ const DEFAULTS = {
   machineRequestsPerMinutePerAddress: 30_000,
 };
 
+/** `Bearer` may be written in any case, and some who read a token pass over blanks. */
+const ONE_SPELLING_DIGEST = ["COMPRESS_WHITE_SPACE", "LOWERCASE", "MD5"].map((type, priority) => ({ priority, type }));
+
 type Setting = keyof typeof DEFAULTS;
 
 export class Wall extends Construct {
@@ -32,10 +35,8 @@ export class Wall extends Construct {
       rules: [
         limit("per-user", 0, {
           aggregateKeyType: "CUSTOM_KEYS",
-          // By its digest. What bears none is counted by its address alone.
-          customKeys: [
-            { header: { name: "authorization", textTransformations: [{ priority: 0, type: "MD5" }] } },
-          ],
+          // By its digest, however it is written. What bears none is counted by its address alone.
+          customKeys: [{ header: { name: "authorization", textTransformations: ONE_SPELLING_DIGEST } }],
           limit: this.setting("requestsPerMinutePerUser"),
         }),
         limit("per-address", 1, {

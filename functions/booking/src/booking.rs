@@ -100,6 +100,25 @@ impl From<Booking> for BookingSummary {
     }
 }
 
+impl BookingSummary {
+    /// Of what confirming came to; a conflict where the card was not charged, or too late. One that its driver cancelled
+    /// since is shown as it is.
+    pub fn confirmed(booking: Booking) -> Result<Self, Failure> {
+        let unpaid = |message: String| Err(Failure::conflict("PAYMENT_FAILED", message));
+        match (booking.status, booking.reason.as_deref()) {
+            (BookingStatus::Cancelled, Some("DRIVER")) => Ok(booking.into()),
+            (BookingStatus::Cancelled, Some("PAID_TOO_LATE")) => {
+                unpaid("the card was charged too late for the booked time; all of it goes back".to_owned())
+            }
+            (BookingStatus::Cancelled, why) => {
+                let why = why.map(|why| format!(" ({why})")).unwrap_or_default();
+                unpaid(format!("the card was not charged{why}: hold the time again and name another card"))
+            }
+            _ => Ok(booking.into()),
+        }
+    }
+}
+
 /// What `/v1` shows of a booking that was cancelled.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct BookingState {

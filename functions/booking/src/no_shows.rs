@@ -4,6 +4,7 @@
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 use shared::{Failure, Invocation};
+use tracing::warn;
 
 use crate::desk::Desk;
 use crate::policy::Policy;
@@ -35,6 +36,8 @@ pub struct Marked {
     pub completed: usize,
     /// Lapsed holds that are gone.
     pub purged: usize,
+    /// Bookings whose driver did not come, but whose money cannot go back: they wait for the next run.
+    pub failed: usize,
 }
 
 /// Tells of bookings that are due, calls those no-shows whose driver did not come, and completes those whose session is
@@ -55,17 +58,24 @@ pub async fn mark_no_shows(
             break;
         }
     }
+    let mut stuck = Vec::new();
     while has_time() {
-        let store::Missed { followed, freed } = store::mark(&desk.outbox, policy, BATCH, now).await?;
+        let store::Missed { followed, freed, failed } =
+            store::mark(&desk.outbox, policy, &stuck, BATCH, now).await?;
         marked.followed += followed;
         marked.no_shows += freed.len();
         for booking in &freed {
             desk.free(booking).await;
         }
-        if is_last(freed.len() + followed, BATCH) {
+        for store::Stuck { booking, cause } in &failed {
+            warn!(booking.id = %booking, cause, "nobody came, and the money cannot go back");
+            stuck.push(*booking);
+        }
+        if is_last(freed.len() + followed + failed.len(), BATCH) {
             break;
         }
     }
+    marked.failed = stuck.len();
     while has_time() {
         let store::Tidied { purged, freed } = store::tidy(desk.outbox.database(), BATCH, HOLDS, now).await?;
         marked.purged += purged;

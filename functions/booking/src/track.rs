@@ -37,27 +37,24 @@ impl Events for Tracked {
     }
 }
 
-/// Brings the booking that a session belongs to, if it does, to what the session is now: the event is only a hint. Or
-/// mirrors a hold in the database. Harmless whenever, and however often, it comes.
+/// Brings the bookings that a session serves, if any, to what the session is now: the event is only a hint. Or mirrors a
+/// hold in the database. Harmless whenever, and however often, it comes.
 pub async fn track(desk: &Desk, event: Envelope<Tracked>, now: Timestamp) -> Result<(), Failure> {
     match event.payload {
         Tracked::Session(session) => {
-            let Some(booking) = store::track(desk.outbox.database(), session, now).await? else {
-                return Ok(());
-            };
-            info!(booking.id = %booking.id, status = booking.status.name(), "the booking follows its session");
-            if booking.status == BookingStatus::Completed {
-                desk.free(&booking).await;
+            for booking in store::track(desk.outbox.database(), session, now).await? {
+                info!(booking.id = %booking.id, status = booking.status.name(), "the booking follows its session");
+                if booking.status == BookingStatus::Completed {
+                    desk.free(&booking).await;
+                }
             }
-            Ok(())
         }
         Tracked::Hold(hold) => {
-            // It was taken in the database, and somebody may have read a calendar into Redis before: not all who serve
-            // learn at once that Redis is back.
-            if store::mirror(desk.outbox.database(), &hold).await? {
-                desk.holds.forget_calendar(hold.station_id).await;
-            }
-            Ok(())
+            store::mirror(desk.outbox.database(), &hold).await?;
+            // Somebody may have read a calendar without it into Redis before: from the database, if the hold was taken
+            // there and Redis is back, or if Redis has lost the hold since.
+            desk.holds.forget_calendar(hold.station_id).await;
         }
     }
+    Ok(())
 }

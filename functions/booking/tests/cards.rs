@@ -184,15 +184,15 @@ async fn a_provider_that_is_gone_costs_nobody_the_time_for_long() {
     world.check_books().await;
 }
 
-#[tokio::test]
-async fn what_is_paid_when_its_time_is_over_goes_back() {
+/// A card whose charge is known after so many minutes, for a booking of minutes from now.
+async fn paid_late(from: i64, to: i64, minutes: i64) {
     let mut cards = cards(Duration::from_millis(700)).await;
     cards.proxy.fail(Method::POST, "/confirm", Fault::LostAnswer);
     let world = &cards.world;
     let (driver, place) = (world.driver("0").await, world.place().await);
-    let token = world.hold(driver, place, 1, 16).await;
+    let token = world.hold(driver, place, from, to).await;
     let pending = world.confirm(driver, &token, Some("pm_card_visa")).await.unwrap();
-    cards.world().later(20);
+    cards.world().later(minutes);
     let world = &cards.world;
     // Still being paid for: that is for the payment to end.
     assert_eq!(world.mark().await.no_shows, 0);
@@ -204,6 +204,27 @@ async fn what_is_paid_when_its_time_is_over_goes_back() {
     let given: Vec<_> =
         cards.stripe.refunds().await.iter().map(|refund| refund["amount"].as_i64().unwrap()).collect();
     assert_eq!(given, [250]);
+    world.check_books().await;
+}
+
+#[tokio::test]
+async fn what_is_paid_when_its_time_is_over_goes_back() {
+    paid_late(1, 16, 20).await;
+}
+
+#[tokio::test]
+async fn what_is_paid_too_late_to_rely_on_goes_back() {
+    paid_late(5, 65, 5).await;
+}
+
+#[tokio::test]
+async fn a_time_that_has_begun_is_booked_by_a_card_that_pays_at_once() {
+    let cards = cards(PATIENCE).await;
+    let world = &cards.world;
+    let (driver, place) = (world.driver("0").await, world.place().await);
+    let token = world.hold(driver, place, -5, 60).await;
+    let booking = world.confirm(driver, &token, Some("pm_card_visa")).await.unwrap();
+    assert_eq!(booking.status, BookingStatus::Confirmed);
     world.check_books().await;
 }
 

@@ -7,7 +7,7 @@ mod told;
 
 use booking::{Booking, BookingState, BookingSummary, HoldToken, Released, list_bookings};
 use chrono::TimeDelta;
-use desk::World;
+use desk::{LocalStripe, PATIENCE, World};
 use serde_json::{Value, json};
 use shared::{BookingId, Failure, UserId};
 use told::{refused, told};
@@ -18,7 +18,7 @@ const LIST: &str = "GET /v1/bookings";
 const RELEASE: &str = "DELETE /v1/bookings/holds/{token}";
 
 fn summary(booking: Result<Booking, Failure>) -> Result<BookingSummary, Failure> {
-    booking.map(BookingSummary::from)
+    booking.and_then(BookingSummary::confirmed)
 }
 
 fn state(booking: Result<Booking, Failure>) -> Result<BookingState, Failure> {
@@ -69,6 +69,8 @@ async fn a_booking_from_its_hold_to_its_end() {
         let cancelled = told(CANCEL, state(world.cancel(driver, id).await));
         assert_eq!(cancelled, (200, json!({ "id": id, "status": "CANCELLED" })));
     }
+    let (status, again) = told(CONFIRM, summary(world.confirm(driver, &token, None).await));
+    assert_eq!((status, &again["id"], &again["status"]), (200, &json!(id), &json!("CANCELLED")));
     assert_eq!(told(RELEASE, Ok(Released::DONE)), (200, json!({ "released": true })));
 
     let begun = world.booked(driver, place, 60, 120).await;
@@ -114,6 +116,30 @@ async fn every_reason_not_to_book_has_its_code() {
     let nonsense =
         shared::read_fields::<booking::Confirmation>(json!({ "holdToken": "x", "paymentId": null }));
     assert_eq!(refused(CONFIRM, nonsense.map(|_| ())), (400, json!(["INVALID", "holdToken"])));
+}
+
+#[tokio::test]
+async fn a_card_that_failed_is_a_refusal_however_often_it_is_asked() {
+    let stripe = LocalStripe::start(None).await;
+    let mut world = World::with(&stripe.url, PATIENCE, "redis://127.0.0.1:1").await;
+    world.fee("2.50").await;
+    let (driver, place) = (world.driver("0").await, world.place().await);
+    let token = world.hold(driver, place, 120, 180).await;
+    for card in ["pm_card_chargeCustomerFail", "pm_card_chargeCustomerFail", "pm_card_visa"] {
+        let (status, error) = told(CONFIRM, summary(world.confirm(driver, &token, Some(card)).await));
+        assert_eq!((status, &error["code"]), (409, &json!("PAYMENT_FAILED")));
+        let message = error["message"].as_str().unwrap();
+        assert!(message.contains("not charged (card_declined)"), "{message}");
+    }
+    world.run("UPDATE bookings SET reason = 'PAID_TOO_LATE'").await;
+    let (_, error) = told(CONFIRM, summary(world.confirm(driver, &token, None).await));
+    assert_eq!(error["code"], "PAYMENT_FAILED");
+    assert!(error["message"].as_str().unwrap().contains("goes back"), "{error}");
+    world.later(11);
+    assert_eq!(
+        refused(CONFIRM, summary(world.confirm(driver, &token, None).await)),
+        (409, json!("PAYMENT_FAILED"))
+    );
 }
 
 #[tokio::test]

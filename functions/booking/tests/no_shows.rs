@@ -169,6 +169,101 @@ async fn a_session_that_is_reported_late_still_completes_its_booking() {
 }
 
 #[tokio::test]
+async fn who_charges_from_before_has_come_when_the_time_begins() {
+    let mut world = World::new().await;
+    let driver = world.driver("0").await;
+    let (here, there, gone) = (world.place().await, world.place().await, world.place().await);
+    let seen = world.booked(driver, here, 20, 80).await;
+    let (unseen, left) =
+        (world.booked(driver, there, 20, 80).await, world.booked(driver, gone, 20, 80).await);
+    world.later(5);
+    let (first, second) = (
+        world.session(driver, here, "IN_PROGRESS", 0).await,
+        world.session(driver, there, "IN_PROGRESS", 0).await,
+    );
+    let short = world.session(driver, gone, "IN_PROGRESS", 0).await;
+    world.tell("SESSION_STARTED", first).await;
+    world.later(13);
+    world.end(short).await;
+    world.tell("SESSION_ENDED", short).await;
+    world.later(1);
+    assert_eq!(world.mark().await, Marked { due: 3, ..Marked::default() });
+    for booking in [&seen, &unseen, &left] {
+        assert_eq!(world.status(booking.id).await, "CONFIRMED", "its time has not begun");
+    }
+    // Of one the clock hears nothing before it is over.
+    world.later(1);
+    world.end(second).await;
+    world.tell("SESSION_ENDED", second).await;
+    assert_eq!(world.status(unseen.id).await, "CONFIRMED", "it ended as the time began");
+    world.later(1);
+    world.run(&format!("UPDATE sessions SET end_time = '{}' WHERE id = '{second}'", world.now)).await;
+    world.tell("SESSION_ENDED", second).await;
+    assert_eq!(world.status(unseen.id).await, "COMPLETED");
+    assert_eq!(world.mark().await, Marked { followed: 1, ..Marked::default() });
+    assert_eq!(world.status(seen.id).await, "ACTIVE");
+    world.later(14);
+    assert_eq!(world.mark().await, Marked { no_shows: 1, ..Marked::default() });
+    assert_eq!(world.status(left.id).await, "NO_SHOW");
+    world.end(first).await;
+    world.tell("SESSION_ENDED", first).await;
+    assert_eq!(world.status(seen.id).await, "COMPLETED");
+    world.check_books().await;
+}
+
+#[tokio::test]
+async fn a_session_may_be_that_of_bookings_in_a_row() {
+    let mut world = World::new().await;
+    let (driver, place) = (world.driver("0").await, world.place().await);
+    let (first, next, later) = (
+        world.booked(driver, place, 5, 60).await,
+        world.booked(driver, place, 60, 120).await,
+        world.booked(driver, place, 120, 180).await,
+    );
+    let statuses = async |world: &World| {
+        let mut all = Vec::new();
+        for booking in [&first, &next, &later] {
+            all.push(world.status(booking.id).await);
+        }
+        all.join(" ")
+    };
+    let current = format!("SELECT current_booking_id FROM connectors WHERE id = '{}'", place.connector);
+    world.later(7);
+    let session = world.session(driver, place, "IN_PROGRESS", 0).await;
+    world.tell("SESSION_STARTED", session).await;
+    assert_eq!(statuses(&world).await, "ACTIVE CONFIRMED CONFIRMED");
+    world.later(69);
+    assert_eq!(world.mark().await, Marked { due: 1, followed: 1, ..Marked::default() });
+    assert_eq!(statuses(&world).await, "ACTIVE ACTIVE CONFIRMED");
+    assert_eq!(world.text(&current).await, next.id.to_string());
+    world.later(39);
+    world.end(session).await;
+    for event_type in ["SESSION_ENDED", "SESSION_STARTED"] {
+        world.tell(event_type, session).await;
+        assert_eq!(statuses(&world).await, "COMPLETED COMPLETED CONFIRMED");
+    }
+    assert_eq!(world.text(&current).await, "");
+    world.later(20);
+    assert_eq!(world.mark().await, Marked { due: 1, no_shows: 1, ..Marked::default() });
+    world.check_books().await;
+}
+
+#[tokio::test]
+async fn nobody_is_missed_who_charges_there() {
+    let mut world = World::new().await;
+    let (driver, place) = (world.driver("0").await, world.place().await);
+    let booked = world.booked(driver, place, 5, 20).await;
+    world.later(21);
+    let session = world.session(driver, place, "IN_PROGRESS", 0).await;
+    world.tell("SESSION_STARTED", session).await;
+    assert_eq!(world.mark().await.no_shows, 0);
+    assert_eq!(world.status(booked.id).await, "CONFIRMED");
+    world.end(session).await;
+    world.tell("SESSION_ENDED", session).await;
+    assert_eq!(world.mark().await.no_shows, 1, "it began when the time was over");
+}
+
+#[tokio::test]
 async fn a_session_belongs_to_one_booking() {
     let mut world = World::new().await;
     let (driver, place) = (world.driver("0").await, world.place().await);
@@ -217,4 +312,36 @@ async fn lapsed_holds_go_when_no_news_of_them_can_come_any_more() {
     assert_eq!(world.mark().await.purged, 1);
     let booked = world.booked(driver, place, 60, 120).await;
     assert_eq!(shown(booked.price), "");
+}
+
+#[tokio::test]
+async fn money_that_cannot_go_back_keeps_nobody_else_from_theirs() {
+    let mut world = World::new().await;
+    world.fee("1.00").await;
+    world.policy = Policy { no_show_refund: "50".parse().unwrap(), ..Policy::default() };
+    let mut stuck = Vec::new();
+    for _ in 0..21 {
+        let (driver, place) = (world.driver("1").await, world.place().await);
+        stuck.push(world.booked(driver, place, 20, 80).await);
+    }
+    world.run("UPDATE users SET wallet_currency = 'USD'").await;
+    let (driver, place) = (world.driver("1").await, world.place().await);
+    let good = world.booked(driver, place, 21, 80).await;
+    world.run("UPDATE connectors SET status = 'RESERVED'").await;
+    world.later(40);
+    for no_shows in [1, 0] {
+        let due = if no_shows == 1 { 22 } else { 0 };
+        assert_eq!(world.mark().await, Marked { due, no_shows, failed: 21, ..Marked::default() });
+    }
+    assert_eq!((world.status(good.id).await, world.balance(driver).await), ("NO_SHOW".into(), "0.50".into()));
+    for booking in &stuck {
+        assert_eq!(world.status(booking.id).await, "CONFIRMED");
+    }
+    for event_type in ["BOOKING_NO_SHOW", "CONNECTOR_STATUS_CHANGED", "PAYMENT_REFUNDED"] {
+        assert_eq!(world.events(event_type).await.len(), 1, "{event_type}");
+    }
+    world.run("UPDATE users SET wallet_currency = 'EUR'").await;
+    assert_eq!(world.mark().await, Marked { no_shows: 21, ..Marked::default() });
+    assert_eq!(world.text("SELECT round(sum(wallet_balance), 2) FROM users").await, "11.00");
+    world.check_books().await;
 }

@@ -227,8 +227,9 @@ LANGUAGE sql STABLE AS $$
     )
 $$;
 
--- A booking's card was charged: it is CONFIRMED, with its invoice. One whose time is over by now is no use: it is
--- CANCELLED, and its money goes back. Gives the events. Nothing else ends PENDING but this and book_unpaid.
+-- A booking's card was charged: it is CONFIRMED, with its invoice. What is paid when its time has begun, and more than
+-- two minutes after it was asked for, came too late to rely on: it is CANCELLED, and its money goes back. Gives the events.
+-- Nothing else ends PENDING but this and book_unpaid.
 CREATE OR REPLACE FUNCTION book_paid(payment payments, new_ids jsonb, moment timestamptz) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -238,7 +239,8 @@ DECLARE
     back jsonb;
 BEGIN
     SELECT * INTO booking FROM bookings WHERE id = payment.booking_id FOR NO KEY UPDATE;
-    in_time := booking.end_ts > moment;
+    in_time := moment < LEAST(booking.end_ts,
+        GREATEST(booking.start_ts, booking.created_at + interval '2 minutes'));
     UPDATE bookings AS paid
     SET status = CASE WHEN in_time THEN 'CONFIRMED' ELSE 'CANCELLED' END, invoice_id = (new_ids->>'invoice')::uuid,
         confirmed_at = CASE WHEN in_time THEN moment END, reason = CASE WHEN NOT in_time THEN 'PAID_TOO_LATE' END,
@@ -250,7 +252,7 @@ BEGIN
     UPDATE payments SET invoice_id = booking.invoice_id WHERE id = payment.id;
     IF NOT in_time THEN
         back := give_back(new_ids, NULL, jsonb_build_object('invoiceId', booking.invoice_id, 'to', 'ORIGIN',
-            'reason', 'the booked time was over'), 'booking/' || booking.id, moment, booking.correlation_id);
+            'reason', 'paid when the booked time had begun'), 'booking/' || booking.id, moment, booking.correlation_id);
     END IF;
     RETURN jsonb_build_array(
         issued->'event',

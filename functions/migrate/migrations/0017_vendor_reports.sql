@@ -68,8 +68,8 @@ LANGUAGE sql STABLE AS $$
         AND (started_at, vendor_session_id) > (told.started_at, told.vendor_session_id)
 $$;
 
--- Opens a session for the driver that a started one is for: who booked the connector, else whose tag it bears. Gives
--- the vendor's session as it is then, and the events.
+-- Opens a session for the driver that a started one is for: who booked the connector for then, were the booking over by
+-- now, else whose tag it bears. Gives the vendor's session as it is then, and the events.
 CREATE OR REPLACE FUNCTION join_vendor_session(
     INOUT told vendor_sessions, new_session uuid, correlation uuid, moment timestamptz, OUT events jsonb
 )
@@ -84,7 +84,9 @@ BEGIN
     IF told.booking_id IS NOT NULL THEN
         SELECT users.id INTO driver FROM bookings JOIN users ON users.id = bookings.user_id
         WHERE bookings.id = told.booking_id AND bookings.connector_id = told.connector_id
-            AND bookings.status IN ('CONFIRMED', 'ACTIVE') AND users.deleted_at IS NULL
+            AND bookings.status IN ('CONFIRMED', 'ACTIVE', 'NO_SHOW', 'COMPLETED')
+            AND told.started_at >= bookings.start_ts - interval '30 minutes' AND told.started_at < bookings.end_ts
+            AND users.deleted_at IS NULL
         FOR SHARE OF users;
     END IF;
     IF driver IS NULL AND told.id_tag IS NOT NULL THEN
@@ -165,8 +167,9 @@ BEGIN
 END;
 $$;
 
--- Settles sessions whose end nobody tells of: those of one connector a quarter of an hour after another began there, any
--- after a week. It waits for no lock: what somebody else holds is left to the next report.
+-- Settles sessions whose end nobody tells of: those of one connector an hour after another was told of there, since
+-- vendors repeat what did not get through for about as long; any after a week. It waits for no lock: what somebody else
+-- holds is left to the next report.
 CREATE OR REPLACE FUNCTION settle_forgotten_vendor_sessions(
     at_connector uuid, at_most integer, moment timestamptz
 ) RETURNS jsonb
@@ -186,7 +189,7 @@ BEGIN
                     AND forgotten.session_id IS NOT NULL AND forgotten.ended_at IS NULL
                     AND EXISTS (
                         SELECT FROM vendor_sessions_after(forgotten) AS later
-                        WHERE later.created_at <= moment - interval '15 minutes'
+                        WHERE later.created_at <= moment - interval '1 hour'
                     )
             )
             AND sessions.status IN ('IN_PROGRESS', 'STOPPING')
@@ -235,6 +238,12 @@ BEGIN
                 ((body->>'endMeterReading')::numeric, (body->>'energyKwh')::numeric, (body->>'costAmount')::numeric)
             THEN '{"result": "REPEATED"}'::jsonb ELSE '{"refusal": "ENDED_OTHERWISE"}'
         END);
+    ELSIF report_kind = 'SESSION_END' AND told.end_inferred AND EXISTS (
+        -- What an operator said of its energy stands.
+        SELECT FROM sessions WHERE id = told.session_id AND NOT energy_corrected
+            AND energy_kwh <> GREATEST(0, round((body->>'endMeterReading')::numeric - told.start_kwh, 4))
+    ) THEN
+        RETURN jsonb_build_object('outcome', '{"refusal": "SETTLED_WITHOUT_END"}'::jsonb);
     END IF;
 
     IF report_kind = 'SESSION_START' THEN

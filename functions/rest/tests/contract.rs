@@ -203,7 +203,7 @@ fn objects_are_closed_but_what_others_fill() {
 #[test]
 fn every_operation_shows_what_is_sent_and_what_comes() {
     let document = document();
-    let shows = |value: &Value| value.get("example").is_some();
+    let shows = |value: &Value| value.get("example").is_some() || value.get("examples").is_some();
     for (route, operation) in operations(&document) {
         let id = operation["operationId"].as_str().unwrap();
         assert!(id.starts_with(|c: char| c.is_ascii_lowercase()) && id.chars().all(char::is_alphanumeric));
@@ -259,6 +259,16 @@ fn every_example_is_what_its_schema_says() {
             assert!(schema.is_valid(example), "{place}: {:?}", schema.validate(example));
             examples += 1;
         }
+        // A medium's have names, a schema's are a list.
+        for (name, example) in value.get("examples").and_then(Value::as_object).into_iter().flatten() {
+            let schema = validator(&document, &value["schema"]);
+            assert!(
+                schema.is_valid(&example["value"]),
+                "{place}: {name}: {:?}",
+                schema.validate(&example["value"])
+            );
+            examples += 1;
+        }
         for example in value.get("examples").and_then(Value::as_array).unwrap_or(&Vec::new()) {
             assert!(validator(&document, value).is_valid(example), "{place}: {example}");
         }
@@ -283,7 +293,8 @@ fn every_failure_is_told_as_the_contract_says() {
         let media = &told["content"]["application/json"];
         let body: Value = serde_json::from_str(answer.body()).unwrap();
         assert!(validator(&document, &media["schema"]).is_valid(&body), "{body}");
-        assert_eq!(media["example"]["error"]["code"], body["error"]["code"]);
+        let example = media.get("example").unwrap_or(&media["examples"]["ours"]["value"]);
+        assert_eq!(example["error"]["code"], body["error"]["code"]);
         for name in fields(&told["headers"]).keys() {
             assert!(answer.headers().contains_key(name.to_ascii_lowercase()), "{response} lacks {name}");
         }
@@ -306,5 +317,11 @@ fn what_only_the_gateway_answers_is_told_apart() {
         let schema = &document["components"]["responses"][response]["content"]["application/json"]["schema"];
         let gateways = json!({ "message": "Service Unavailable" });
         assert_eq!(validator(&document, schema).is_valid(&gateways), is_of_both, "{response}");
+    }
+    for (response, message) in
+        [("NotFound", "Not Found"), ("Limited", "Too Many Requests"), ("Unavailable", "Service Unavailable")]
+    {
+        let shown = &document["components"]["responses"][response]["content"]["application/json"]["examples"];
+        assert_eq!(shown["gateways"]["value"], json!({ "message": message }), "{response}");
     }
 }

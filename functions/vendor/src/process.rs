@@ -39,6 +39,7 @@ pub(crate) enum Refusal {
     UnknownConnector,
     StartedOtherwise,
     EndedOtherwise,
+    SettledWithoutEnd,
 }
 
 /// Acts on a report, once, however often and in whatever order reports come. A refusal is hopeless: it is for people to
@@ -69,6 +70,11 @@ pub async fn process(outbox: &Outbox, report: &Report, now: Timestamp) -> Result
             Refusal::EndedOtherwise => {
                 Failure::conflict("ENDED_OTHERWISE", "the session's end was told differently before")
             }
+            Refusal::SettledWithoutEnd => Failure::conflict(
+                "SETTLED_WITHOUT_END",
+                "the session was settled with other energy before its end was told: until it is billed, \
+                 updateSession corrects it and this can be replayed; after that, all there is, is to refund its invoice",
+            ),
         }),
     }
 }

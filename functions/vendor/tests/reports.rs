@@ -136,11 +136,6 @@ async fn a_session_is_who_booked_the_connector_s_else_whose_tag_it_bears_else_no
     assert_eq!(whose("active").await, booker.to_string());
     place.start(2, "of another connector", 0, json!({ "bookingId": elsewhere, "idTag": "HOLDER" })).await;
     assert_eq!(whose("of another connector").await, holder.to_string());
-    for status in ["CANCELLED", "COMPLETED", "NO_SHOW"] {
-        let over = place.booking(booker, 0, status).await;
-        let taken = place.start(3, status, 0, json!({ "bookingId": over })).await;
-        assert_eq!(no_session(&taken), Some("NO_DRIVER"));
-    }
     for (at, session, more) in [
         (10, "alone", json!({})),
         (20, "unknown tag", json!({ "idTag": "NOBODY" })),
@@ -157,6 +152,31 @@ async fn a_session_is_who_booked_the_connector_s_else_whose_tag_it_bears_else_no
     let taken = place.start(40, "deleted", 0, json!({ "idTag": "HOLDER" })).await;
     assert_eq!(no_session(&taken), Some("NO_DRIVER"));
     place.world.check_events().await;
+}
+
+/// From half an hour before its hour until the end; whatever became of it before the start was told, but that it was given
+/// up.
+#[tokio::test]
+async fn a_booking_counts_for_a_start_in_its_time() {
+    let place = Place::new().await;
+    let booker = place.world.driver("BOOKER").await;
+    for (status, at, counts) in [
+        ("CONFIRMED", -1800, true),
+        ("ACTIVE", 60, true),
+        ("NO_SHOW", 120, true),
+        ("COMPLETED", 3599, true),
+        ("CONFIRMED", -1801, false),
+        ("CONFIRMED", -7 * 86400, false),
+        ("COMPLETED", 3600, false),
+        ("CANCELLED", 60, false),
+        ("PENDING", 60, false),
+    ] {
+        let booking = place.booking(booker, 0, status).await;
+        let taken = place.start(at, &format!("{status} {at}"), 0, json!({ "bookingId": booking })).await;
+        let joined = matches!(taken, Taken::Taken { session_id: Some(_), .. });
+        assert_eq!(joined, counts, "{status} {at}: {taken:?}");
+        place.world.run("UPDATE bookings SET status = 'CANCELLED'").await;
+    }
 }
 
 #[tokio::test]
@@ -292,21 +312,62 @@ async fn a_forgotten_session_gives_way_and_is_settled_unless_its_end_comes() {
     assert_eq!(place.session("a").await, "COMPLETED 5.0000");
     assert_eq!((place.world.text(open).await, place.shown().await), ("b".into(), "CHARGING".into()));
 
-    // A quarter of an hour later whatever is reported settles it.
-    place.world.now += TimeDelta::minutes(15);
+    // An hour later whatever is reported settles it.
+    place.world.now += TimeDelta::seconds(3599);
+    place.status(0, "OCCUPIED").await.unwrap();
+    assert_eq!(place.session("c").await, "IN_PROGRESS 0.0000");
+    place.world.now += TimeDelta::seconds(1);
     place.status(0, "OCCUPIED").await.unwrap();
     assert_eq!(place.session("c").await, "COMPLETED 0.0000 NO_STOP_REPORTED");
     let ended = place.world.events("SESSION_ENDED").await;
     assert_eq!((ended.len(), &ended[1]["incomplete"]), (2, &json!(true)));
-    // Its end is kept beside, should it come.
-    place.end(0, "c", "120").await;
-    assert_eq!(place.session("c").await, "COMPLETED 0.0000 NO_STOP_REPORTED");
-    assert_eq!(place.world.text("SELECT count(*) FROM vendor_sessions WHERE end_inferred").await, "0");
     assert_eq!(place.session("b").await, "IN_PROGRESS 0.0000");
     place.world.now += TimeDelta::days(8);
     place.status(1, "OCCUPIED").await.unwrap();
     assert_eq!(place.session("b").await, "COMPLETED 0.0000 NO_STOP_REPORTED");
     assert_eq!(place.world.text(open).await, "");
+    place.world.check_events().await;
+}
+
+/// Nothing was billed for what flowed: that is for an operator, who finds the end among the dead letters.
+#[tokio::test]
+async fn an_end_after_its_session_was_settled_without_one_is_refused_unless_it_changes_nothing() {
+    let mut place = Place::new().await;
+    for (second, name) in [(0, "charged"), (10, "did not"), (20, "last")] {
+        place.world.driver(name).await;
+        place.start(second, name, 0, json!({ "idTag": name })).await;
+    }
+    place.world.now += TimeDelta::hours(1);
+    place.status(0, "OCCUPIED").await.unwrap();
+    let inferred = "SELECT count(*) FROM vendor_sessions WHERE end_inferred";
+    assert_eq!(place.world.text(inferred).await, "2");
+
+    let end = |place: &Place, session: &str, reading: &str| {
+        let body = json!({ "vendorSessionId": session, "endMeterReading": reading });
+        report(place.vendor, place.world.now, "SESSION_END", body)
+    };
+    let dropped = end(&place, "charged", "120");
+    for _ in 0..2 {
+        let failure = place.world.process(&dropped).await.unwrap_err();
+        assert!(!failure.retryable() && failure.to_string().contains("updateSession"), "{failure}");
+        assert_eq!(told::<()>(Err(failure)), "SETTLED_WITHOUT_END");
+    }
+    assert_eq!(place.session("charged").await, "COMPLETED 0.0000 NO_STOP_REPORTED");
+    for reading in ["100", "99"] {
+        // The second contradicts the first.
+        let taken = place.world.process(&end(&place, "did not", reading)).await;
+        assert_eq!(taken.is_ok(), reading == "100", "{taken:?}");
+    }
+    assert_eq!(place.session("did not").await, "COMPLETED 0.0000 NO_STOP_REPORTED");
+    assert_eq!(place.world.text(inferred).await, "1");
+
+    // Mended by an operator, it can be replayed.
+    let correct = "SELECT update_session(session_id, session_id, 20, NULL, 'its end came late', gen_random_uuid(), now())
+                   FROM vendor_sessions WHERE vendor_session_id = 'charged'";
+    place.world.run(correct).await;
+    assert!(matches!(place.world.process(&dropped).await.unwrap(), Taken::Taken { .. }));
+    assert_eq!(place.session("charged").await, "COMPLETED 20.0000 NO_STOP_REPORTED");
+    assert_eq!(place.world.text(inferred).await, "0");
     place.world.check_events().await;
 }
 

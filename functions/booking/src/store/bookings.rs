@@ -2,7 +2,7 @@
 
 use payment::{Begun, PaymentMethod, card_limits};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use shared::{
     BookingId, CorrelationId, Database, DatabaseError, Failure, InvoiceId, Money, Outbox, PaymentId,
     RefundId, SessionId, Statement, Timestamp, UserId,
@@ -190,14 +190,14 @@ pub(crate) async fn slice(
     database.rows(list).await
 }
 
-/// The booking that follows the session, if it changed.
+/// The bookings that follow the session, if they changed.
 pub(crate) async fn track(
     database: &Database,
     session: SessionId,
     now: Timestamp,
-) -> Result<Option<Booking>, DatabaseError> {
+) -> Result<Vec<Booking>, DatabaseError> {
     let write = Statement::new("SELECT * FROM track_booking(:session::uuid, :now::timestamptz)");
-    database.row(write.bind("session", session).bind("now", now)).await
+    database.rows(write.bind("session", session).bind("now", now)).await
 }
 
 /// How many bookings were told of.
@@ -218,21 +218,34 @@ pub(crate) struct Missed {
     pub(crate) followed: usize,
     /// Have none.
     pub(crate) freed: Vec<Booking>,
+    /// Have none, and stay as they are.
+    pub(crate) failed: Vec<Stuck>,
 }
 
+/// A booking whose money cannot go back.
+#[derive(Deserialize)]
+pub(crate) struct Stuck {
+    pub(crate) booking: BookingId,
+    pub(crate) cause: String,
+}
+
+/// Those in `skipped` are left alone.
 pub(crate) async fn mark(
     outbox: &Outbox,
     policy: &Policy,
+    skipped: &[BookingId],
     at_most: i64,
     now: Timestamp,
 ) -> Result<Missed, Failure> {
     let write = Statement::new(
-        "SELECT mark_no_shows(:at_most::integer, :grace::integer, :refund::integer, :now::timestamptz)",
+        "SELECT mark_no_shows(:at_most::integer, :grace::integer, :refund::integer, :skipped::jsonb,
+                              :now::timestamptz)",
     );
     let write = write
         .bind("at_most", at_most)
         .bind("grace", policy.grace.get())
         .bind("refund", policy.no_show_refund.get())
+        .bind("skipped", json!(skipped))
         .bind("now", now);
     outbox.write(write).await?.ok_or_else(|| Failure::fault("mark_no_shows gave no row"))
 }
@@ -258,13 +271,10 @@ pub(crate) async fn tidy(
     database.row(write).await?.ok_or_else(|| Failure::fault("tidy_bookings gave no row"))
 }
 
-/// Keeps what is told of a hold, unless it is known better; tells whether it was known.
-pub(crate) async fn mirror(database: &Database, hold: &Hold) -> Result<bool, Failure> {
-    let write = Statement::new(
-        "SELECT to_jsonb(EXISTS (SELECT FROM slot_holds WHERE token = CAST(:hold AS jsonb)->>'holdToken'))
-         FROM mirror_hold(:hold::jsonb)",
-    );
+/// Keeps what is told of a hold, unless it is known better.
+pub(crate) async fn mirror(database: &Database, hold: &Hold) -> Result<(), Failure> {
+    let write = Statement::new("SELECT 'true'::jsonb FROM mirror_hold(:hold::jsonb)");
     let hold = serde_json::to_value(hold).map_err(Failure::fault)?;
-    let known = database.row(write.bind("hold", hold)).await?;
-    known.ok_or_else(|| Failure::fault("mirror_hold gave no row"))
+    database.rows::<Value>(write.bind("hold", hold)).await?;
+    Ok(())
 }

@@ -1,6 +1,8 @@
+use booking::{Desk, Tracked, track};
 use redis::Commands;
 use scratch::until;
-use shared::Failure;
+use serde_json::Value;
+use shared::{Envelope, Events, Failure};
 
 use crate::world::{World, conflict};
 
@@ -109,6 +111,29 @@ async fn what_is_given_back_stays_so_whenever_its_news_comes() {
     assert!(other.holds.find(&late.token, me, world.now).await.unwrap().is_some());
     assert!(world.release(&process, me, &late).await.unwrap());
     assert!(other.holds.find(&late.token, me, world.now).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn the_news_of_a_hold_that_redis_lost_reaches_those_who_read_before_it() {
+    let mut world = World::new(true).await;
+    let process = world.process();
+    let me = world.driver().await;
+    world.hold(&process, me, 0, "12:00", "13:00").await.unwrap();
+    // The news is under way when Redis comes back empty.
+    world.run("DELETE FROM slot_holds").await;
+    world.redis.down();
+    world.redis.up().await;
+    let mut redis = redis::Client::open(world.redis_url()).unwrap().get_connection().unwrap();
+    until("the calendar to be in Redis", async || {
+        assert_eq!(world.free(&process, "12:00", "13:00").await, "1 12:00, 2 12:00");
+        redis.exists::<_, bool>(format!("station:{}:availability", world.station)).unwrap().then_some(())
+    })
+    .await;
+    let news: Envelope<Value> = serde_json::from_value(world.bus.told().pop().unwrap()).unwrap();
+    let news = news.map(|event_type, fields| Tracked::read(event_type, fields).unwrap()).unwrap();
+    let desk = Desk::new(world.outbox(), world.process().holds);
+    track(&desk, news, world.now).await.unwrap();
+    assert_eq!(world.free(&process, "12:00", "13:00").await, "2 12:00");
 }
 
 #[tokio::test]

@@ -43,7 +43,7 @@ impl Booking {
             BookingStep::Cancelled => {
                 let (kind, why) = match self.reason.as_deref() {
                     Some("DRIVER") | None => (Kind::News, ""),
-                    Some("PAID_TOO_LATE") => (Kind::News, ": its time was over before it was paid"),
+                    Some("PAID_TOO_LATE") => (Kind::News, ": its time had begun before it was paid"),
                     // The e-mail about the payment is on its way.
                     Some(_) => return self.unpaid(&when),
                 };

@@ -139,7 +139,13 @@ fn a_correlation_id_is_kept_or_made() {
 fn a_token_stands_behind_its_scheme() {
     for (header, token) in [
         ("Bearer a.b.c", Some("a.b.c")),
-        ("bearer  a.b.c ", Some("a.b.c")),
+        ("bearer a.b.c", Some("a.b.c")),
+        ("Bearer  a.b.c", None),
+        ("Bearer a.b.c ", None),
+        ("Bearer \ta.b.c", None),
+        ("Bearer a.b.c\t", None),
+        ("Bearer a. b.c", None),
+        (" Bearer a.b.c", None),
         ("Basic a.b.c", None),
         ("a.b.c", None),
         ("Bearer", None),

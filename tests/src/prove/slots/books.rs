@@ -19,8 +19,17 @@ pub(super) struct Cards {
 }
 
 /// Refusals that a driver can act on.
-const CLEAR: [&str; 8] =
-    ["CONFIRMED", "PENDING", "CANCELLED", "RELEASED", "SLOT_TAKEN", "HOLD_EXPIRED", "NOT_FOUND", "LIMITED"];
+const CLEAR: [&str; 9] = [
+    "CONFIRMED",
+    "PENDING",
+    "CANCELLED",
+    "PAYMENT_FAILED",
+    "RELEASED",
+    "SLOT_TAKEN",
+    "HOLD_EXPIRED",
+    "NOT_FOUND",
+    "LIMITED",
+];
 
 /// What must find nothing.
 const WRONG: [(&str, &str); 7] = [
@@ -97,7 +106,13 @@ pub(super) async fn are_as_told(database: &Database, journals: &[Journal]) -> Re
     for row in rows {
         bookings.insert(row.try_get(0)?, (row.try_get(1)?, row.try_get(2)?));
     }
-    for Journal { user, last, bookings: told, .. } in journals {
+    let query = "SELECT hold_token, id::text, user_id::text FROM bookings
+                 WHERE status = 'CANCELLED' AND reason <> 'DRIVER'";
+    let mut failed = BTreeMap::<String, (String, String)>::new();
+    for row in database.rows(query).await? {
+        failed.insert(row.try_get(0)?, (row.try_get(1)?, row.try_get(2)?));
+    }
+    for Journal { user, last, bookings: told, unpaid, .. } in journals {
         if !CLEAR.contains(&last.as_str()) {
             return Err(format!("{user} was told {last} at last").into());
         }
@@ -108,7 +123,15 @@ pub(super) async fn are_as_told(database: &Database, journals: &[Journal]) -> Re
                 return Err(format!("{user} was told {status} of {id}, which is {is}").into());
             }
         }
-        let told: BTreeSet<_> = told.iter().map(|(id, _)| id).collect();
+        let mut told: BTreeSet<_> = told.iter().map(|(id, _)| id).collect();
+        for token in unpaid {
+            match failed.get(token) {
+                Some((id, owner)) if owner == user => told.insert(id),
+                other => {
+                    return Err(format!("{user} was told that {token} is not paid, it is {other:?}").into());
+                }
+            };
+        }
         let untold = bookings.iter().find(|(id, (owner, _))| owner == user && !told.contains(id));
         if let Some((id, (_, status))) = untold {
             return Err(format!("{user} was never told of {id}, which is {status}").into());

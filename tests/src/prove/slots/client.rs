@@ -14,6 +14,8 @@ use crate::Result;
 const MOST_REPEATS: usize = 3;
 /// A hold that was lost with Redis is taken again so often.
 const MOST_HOLDS: usize = 3;
+/// What REST says of a booking whose card failed; GraphQL shows it, CANCELLED.
+const UNPAID: &str = "PAYMENT_FAILED";
 
 /// What somebody pays with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +60,8 @@ pub(super) struct Journal {
     pub(super) last: String,
     /// Bookings by id, with the status last told.
     pub(super) bookings: Vec<(String, String)>,
+    /// Tokens whose bookings' cards failed, where the answer named no booking.
+    pub(super) unpaid: Vec<String>,
     /// Holds that were given back.
     pub(super) released: Vec<String>,
 }
@@ -95,6 +99,10 @@ impl Client {
             }
             match self.confirm(wish, token, held_in).await? {
                 Ok(booking) => return self.booked(wish, booking, journal).await,
+                Err(code) if code == UNPAID => {
+                    journal.unpaid.push(token.to_owned());
+                    return Ok(code);
+                }
                 Err(code) => {
                     // It lapses by itself, but others want what was held.
                     self.release(token, journal).await?;
@@ -125,6 +133,12 @@ impl Client {
             ask = Ask::Confirm { token, card: Some("pm_card_visa") };
             answer = self.caller.ask(&ask).await?;
         }
+        if wish.repeats && answer == Err(UNPAID.to_owned()) {
+            let again = self.caller.ask(&ask).await?;
+            if again != answer {
+                return Err(format!("{token} was not paid, and repeated it is {again:?}").into());
+            }
+        }
         let Ok(booking) = &answer else { return Ok(answer) };
         if let Some(held_in) = held_in
             && asked_in == self.race.now()
@@ -145,6 +159,7 @@ impl Client {
             answer = self.caller.ask(&ask).await?;
             match &answer {
                 Ok(booking) if booking["id"] == id => {}
+                Err(code) if code == UNPAID => break,
                 other => return Err(format!("{token} was booking {id}, and repeated it is {other:?}").into()),
             }
         }
