@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_sdk_rdsdata::Client;
+use aws_sdk_rdsdata::config::StalledStreamProtectionConfig;
 use aws_sdk_rdsdata::config::retry::RetryConfig;
 use aws_sdk_rdsdata::types::{Field, SqlParameter, TypeHint};
 use rust_decimal::Decimal;
@@ -138,8 +139,10 @@ impl Database {
         secret_arn: impl Into<String>,
         name: impl Into<String>,
     ) -> Self {
-        let config = client.config().to_builder().retry_config(RetryConfig::disabled()).build();
-        let client = Client::from_conf(config);
+        let config = client.config().to_builder().retry_config(RetryConfig::disabled());
+        // Answers are small and come at once or not at all; a call ends when its function has no more time.
+        let config = config.stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+        let client = Client::from_conf(config.build());
         Self { client, cluster_arn: cluster_arn.into(), secret_arn: secret_arn.into(), name: name.into() }
     }
 

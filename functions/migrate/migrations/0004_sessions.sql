@@ -1,9 +1,12 @@
 -- Charging sessions as drivers and operators move them. What chargers report of them is in 0006, what vendors do in 0017.
 
--- A vocabulary that every bill writes is a domain: its condition is kept, while that of a column's CHECK is read from the
--- catalogue and planned by each statement that writes. With all of them so, a bill takes a fifth less time.
+-- What every bill writes is of a domain where it has a rule: its condition is kept, while that of a column's CHECK is
+-- read from the catalogue and planned by each statement that writes. With all of them so, a bill takes a fifth less time.
 DO $$
 BEGIN
+    IF to_regtype('kilowatt_hours') IS NULL THEN
+        CREATE DOMAIN kilowatt_hours AS numeric(12, 4) CHECK (VALUE >= 0);
+    END IF;
     IF to_regtype('session_status') IS NULL THEN
         CREATE DOMAIN session_status AS text
         CHECK (VALUE IN ('STARTING', 'IN_PROGRESS', 'STOPPING', 'COMPLETED', 'FAILED', 'CANCELLED'));
@@ -20,7 +23,7 @@ CREATE TABLE IF NOT EXISTS sessions (
     status            session_status NOT NULL,
     start_time        timestamptz,           -- by the charger's clock
     end_time          timestamptz,
-    energy_kwh        numeric(12, 4) NOT NULL DEFAULT 0 CHECK (energy_kwh >= 0),
+    energy_kwh        kilowatt_hours NOT NULL DEFAULT 0,
     cost              numeric(14, 4),        -- what was billed
     currency          char(3),
     tariff_id         uuid,                  -- what it is billed by, of 0007: agreed when energy begins to flow

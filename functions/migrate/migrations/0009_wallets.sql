@@ -18,6 +18,12 @@ RETURN round(amount, minor_digits(currency))::text;
 
 DO $$
 BEGIN
+    IF to_regtype('wallet_change') IS NULL THEN
+        CREATE DOMAIN wallet_change AS numeric(14, 4) CHECK (VALUE <> 0);
+    END IF;
+    IF to_regtype('wallet_sum') IS NULL THEN
+        CREATE DOMAIN wallet_sum AS numeric(14, 4) CHECK (VALUE >= 0);
+    END IF;
     IF to_regtype('wallet_cause') IS NULL THEN
         CREATE DOMAIN wallet_cause AS text CHECK (VALUE IN (
             'CREDIT', 'DEBIT', 'INVOICE', 'TOP_UP', 'PAYMENT', 'PAYMENT_REVERSAL', 'REFUND', 'FORFEIT'));
@@ -30,15 +36,14 @@ CREATE TABLE IF NOT EXISTS wallet_entries (
     id             uuid PRIMARY KEY,
     position       bigint GENERATED ALWAYS AS IDENTITY,   -- within a wallet the order in which balances followed
     user_id        uuid NOT NULL REFERENCES users,
-    amount         numeric(14, 4) NOT NULL,   -- negative for a debit
+    amount         wallet_change NOT NULL,   -- negative for a debit
     currency       char(3) NOT NULL,
-    balance        numeric(14, 4) NOT NULL,  -- after it
+    balance        wallet_sum NOT NULL,      -- after it
     cause          wallet_cause NOT NULL,
     cause_id       text NOT NULL,            -- of CREDIT and DEBIT: the operator's id and idempotency key
     reason         text NOT NULL,
     created_at     timestamptz NOT NULL,
-    CONSTRAINT wallet_entries_cause_key UNIQUE (cause, cause_id),
-    CHECK (amount <> 0 AND balance >= 0)
+    CONSTRAINT wallet_entries_cause_key UNIQUE (cause, cause_id)
 );
 CREATE INDEX IF NOT EXISTS wallet_entries_user ON wallet_entries (user_id, position DESC);
 

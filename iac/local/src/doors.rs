@@ -16,6 +16,7 @@ use local_template::{Stack, TemplateError};
 use rds_data::{Cluster, DataApi};
 use serde_json::Value;
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -123,7 +124,7 @@ impl Doors {
 
         let data_api = DataApi::new(rds_data::Config::new(database, cluster_arn, cluster));
         let stop = closing.clone();
-        doors.serve("the RDS Data API", async move { data_api.serve(listeners.data_api, stop).await });
+        doors.serve("the RDS Data API", on_a_thread_of_its_own(data_api, listeners.data_api, stop));
 
         let invoke_api = lambda_host::invoke_api(Arc::clone(&doors.host));
         let stop = closing.clone().cancelled_owned();
@@ -198,6 +199,24 @@ impl Doors {
         let _ = tokio::time::timeout(CLOSE_WITHIN, self.tasks.wait()).await;
         self.host.shutdown().await;
     }
+}
+
+/// A statement goes from its caller's connection to PostgreSQL's and back: half the work, when neither has to wake another
+/// thread.
+async fn on_a_thread_of_its_own(
+    api: DataApi,
+    listener: TcpListener,
+    stop: CancellationToken,
+) -> io::Result<()> {
+    let listener = listener.into_std()?;
+    let (ended, end) = oneshot::channel();
+    std::thread::Builder::new().name("data-api".to_owned()).spawn(move || {
+        let serving = async move { api.serve(TcpListener::from_std(listener)?, stop).await };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        // Nobody waits any more for what takes too long to end.
+        let _ = ended.send(runtime.and_then(|runtime| runtime.block_on(serving)));
+    })?;
+    end.await.unwrap_or_else(|_| Err(io::Error::other("its thread panicked")))
 }
 
 /// The event bus as a caller of the GraphQL API.

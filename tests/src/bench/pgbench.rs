@@ -7,8 +7,8 @@ use tokio::process::Command;
 use crate::Result;
 use crate::stack::Stack;
 
-/// Branches: ten times the default, so that the peer is not held up by its own single row.
-pub(super) const SCALE: i64 = 10;
+/// Branches: one for each client, so that the peer is not held up by its own rows.
+pub(super) const SCALE: i64 = 16;
 
 /// Transactions a second of `clients` connections for `seconds`. Its tables are made before and dropped after.
 pub async fn measure(stack: &Stack, clients: usize, seconds: u64) -> Result<f64> {
