@@ -67,8 +67,9 @@ async fn invoice(world: &World, session: SessionId) {
 fn invoiced(session: SessionId) -> String {
     format!(
         "INSERT INTO invoices (id, number, kind, user_id, session_id, amount, net, vat, vat_rate, currency, due_date,
-                               status, created_at)
-         SELECT gen_random_uuid(), 'T-1', 'SESSION', user_id, id, 0, 0, 0, 0.19, 'EUR', '2026-03-01', 'PENDING', now()
+                               status, created_at, lines)
+         SELECT gen_random_uuid(), 'T-1', 'SESSION', user_id, id, 0, 0, 0, 0.19, 'EUR', '2026-03-01', 'PENDING', now(),
+                '[]'
          FROM sessions WHERE id = '{session}'"
     )
 }
