@@ -70,7 +70,7 @@ test-foundation: tools
 
 .PHONY: test-rust
 test-rust: tools
-	@$(STEP) "build (debug)" cargo build --workspace --bins
+	@$(STEP) "build (debug)" cargo build --workspace --bins --examples
 	@rm -rf $(HOME_HERE)/test
 	@target/debug/local run --quiet --no-fsync --bin-dir target/debug --data $(HOME_HERE)/test --port-base $(TEST_PORTS) \
 	    --ocm-server target/debug/ocm-server -- cargo nextest run --workspace --lib --test '*'
