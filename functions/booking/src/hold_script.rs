@@ -20,49 +20,56 @@ use crate::hold_token::HoldToken;
 
 /// Takes a hold. KEYS: the connector's, the user's. ARGV: the connector's entry, the user's, now, most per user. Gives
 /// `TAKEN`, with token and lapse of the earlier one if it is repeated; `OVERLAPS`; or `TOO_MANY`. A connector has some 300
-/// holds at a time and no more, so that no call takes long. What it is asked is read out of the entries only if there is
-/// something to compare it with: mostly there is nothing.
+/// holds at a time and no more, so that no call takes long.
+///
+/// Moments are compared as the texts they are: until the year 2286 all that are of one unit have as many digits.
 const TAKE: &str = "
-    local known = redis.call('MGET', KEYS[1], KEYS[2])
-    local held, own = known[1], known[2]
-    local entry_held, entry_own = ARGV[1], ARGV[2]
-    local now = (held or own) and tonumber(ARGV[3])
-    if own then
-        local wanted, kept, count = string.match(entry_own, ' ([^ ]+) '), '', 0
-        for entry, token, slot, lapses in string.gmatch(own, '(([^ ]+) ([^ ]+) (%d+);)') do
-            if tonumber(lapses) > now then
-                if slot == wanted then
-                    return {'TAKEN', token, lapses}
-                end
-                kept = kept .. entry
+    local call, now = redis.call, ARGV[3]
+    local known = call('MGET', KEYS[1], KEYS[2])
+    local held, own = known[1] or '', known[2] or ''
+    local lapsed = false
+    local function drop(lapses)
+        if lapses <= now then
+            return ''
+        end
+    end
+    if own ~= '' then
+        local wanted, count = string.match(ARGV[2], ' ([^ ]+) '), 0
+        for token, slot, lapses in string.gmatch(own, '([^ ;]+) ([^ ]+) (%d+);') do
+            if lapses <= now then
+                lapsed = true
+            elseif slot == wanted then
+                return {'TAKEN', token, lapses}
+            else
                 count = count + 1
             end
         end
         if count >= tonumber(ARGV[4]) then
             return {'TOO_MANY'}
         end
-        entry_own = kept .. entry_own
+        if lapsed then
+            own = string.gsub(own, '[^ ;]+ [^ ]+ (%d+);', drop)
+        end
     end
-    if held then
-        local start, finish = string.match(entry_held, '^(%d+) (%d+) ')
-        start, finish = tonumber(start), tonumber(finish)
-        local live = {}
-        for entry, from, to, lapses in string.gmatch(held, '((%d+) (%d+) (%d+) [^;]+;)') do
-            if tonumber(lapses) > now then
-                if tonumber(from) < finish and start < tonumber(to) then
-                    return {'OVERLAPS'}
-                end
-                live[#live + 1] = entry
+    if held ~= '' then
+        local start, finish = string.match(ARGV[1], '^(%d+) (%d+) ')
+        lapsed = false
+        for from, to, lapses in string.gmatch(held, '(%d+) (%d+) (%d+) [^;]+;') do
+            if lapses <= now then
+                lapsed = true
+            elseif from < finish and start < to then
+                return {'OVERLAPS'}
             end
         end
-        held = table.concat(live)
+        if lapsed then
+            held = string.gsub(held, '%d+ %d+ (%d+) [^;]+;', drop)
+        end
         if #held > 32768 then
             return {'OVERLAPS'}
         end
-        entry_held = held .. entry_held
     end
-    redis.call('SET', KEYS[1], entry_held, 'EX', 3600)
-    redis.call('SET', KEYS[2], entry_own, 'EX', 3600)
+    call('SET', KEYS[1], held .. ARGV[1], 'EX', '3600')
+    call('SET', KEYS[2], own .. ARGV[2], 'EX', '3600')
     return {'TAKEN'}";
 
 /// Removes the entry at the start `ARGV[2]` that is called `ARGV[1]` from the connector and, if a second key is told, from

@@ -1,12 +1,11 @@
-//! The script that takes a hold beside plain `SET`, on the same Redis, by the same clients and connections, in turns.
-
-use std::time::{Duration, Instant};
+//! The script that takes a hold beside plain `SET`, on the same Redis, in turns. Both are driven by `redis-benchmark`, which
+//! is Redis's own, so that no client of ours is what is measured.
 
 use booking::take_hold;
 use chrono::{DateTime, TimeDelta, Utc};
 use redis::aio::MultiplexedConnection;
-use redis::{InfoDict, Pipeline, cmd, pipe};
-use shared::{ConnectorId, StationId, UserId};
+use redis::{Arg, Client, ConnectionAddr, InfoDict, IntoConnectionInfo, cmd, pipe};
+use tokio::process::Command;
 use uuid::Uuid;
 
 use super::drivers::Driver;
@@ -15,14 +14,15 @@ use super::slots::Slot;
 use crate::Result;
 use crate::stack::Stack;
 
-const CONNECTIONS: usize = 8;
 const ROUNDS: usize = 5;
-/// Calls of each kind, a connection and round.
-const CALLS: usize = 1000;
-/// Drivers hold one to three slots.
-const HOLDS_A_DRIVER: usize = 2;
-/// Live at a time: a hold lasts ten minutes, and most connectors have none.
-const HOLDS_A_CONNECTOR: usize = 3;
+/// Calls of each kind in a round.
+const CALLS: usize = 20_000;
+/// Connectors and drivers that have a hold, where they shall have one: enough that few are asked for twice in a round.
+const WITH_A_HOLD: usize = 200_000;
+/// Of twelve digits, as many as the end of an id has.
+const ANY: &str = "__rand_int__";
+/// What is measured leaves nothing among the stack's keys.
+const DATABASE: i64 = 15;
 
 /// Rates in calls a second.
 #[derive(Debug, Clone, Copy)]
@@ -37,129 +37,159 @@ pub struct Compared {
     pub set_us: f64,
 }
 
-/// Holds of fresh slots, and texts of an entry's size under fresh keys, `depth` calls sent at a time.
-pub async fn measure(stack: &Stack, depth: usize) -> Result<Compared> {
-    let client = redis::Client::open(stack.redis_url.as_str())?;
-    let mut connections = Vec::new();
-    for _ in 0..CONNECTIONS {
-        connections.push(client.get_multiplexed_async_connection().await?);
-    }
+/// What the holds are taken beside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beside {
+    /// Neither connector nor driver has one.
+    Nothing,
+    /// Each connector and each driver has one, of another time.
+    AnotherHold,
+}
+
+/// Holds of free slots, and texts of an entry's size under fresh keys, each of 50 connections sending `depth` at a time.
+pub async fn measure(stack: &Stack, beside: Beside, depth: usize) -> Result<Compared> {
+    let door = Client::open(stack.redis_url.as_str())?;
+    let address = door.get_connection_info().addr().clone();
+    let ConnectionAddr::Tcp(host, port) = address else { return Err("Redis is not at a port".into()) };
+    let info = (host.clone(), port).into_connection_info()?;
+    let settings = info.redis_settings().clone().set_db(DATABASE);
+    let mut redis =
+        Client::open(info.set_redis_settings(settings))?.get_multiplexed_async_connection().await?;
+
     let now = DateTime::from_timestamp_millis(Utc::now().timestamp_millis()).ok_or("no moment")?;
     // Redis learns the script.
-    let slots = Fresh::new(now);
-    rest::take(&mut connections[0], &rest::hold_of(&driver(), slots.slot(0), now), now).await?;
-    cmd("CONFIG").arg("RESETSTAT").exec_async(&mut connections[0]).await?;
-
-    let (mut holding, mut setting) = (Duration::ZERO, Duration::ZERO);
-    let (mut keys, mut first) = (Vec::new(), 1);
-    for _ in 0..ROUNDS {
-        let mut sets = Vec::new();
-        let mut holds = Vec::new();
-        for _ in 0..CONNECTIONS {
-            sets.push(set_batches(depth, &mut keys));
-            holds.push(hold_batches(&slots, first, depth, now));
-            first += CALLS;
+    rest::take(&mut redis, &rest::hold_of(&anyone(), slot(0, now), now), now).await?;
+    let keys = match beside {
+        Beside::Nothing => 1_000_000_000,
+        Beside::AnotherHold => {
+            give_holds(&mut redis, &hold(0, now)?).await?;
+            WITH_A_HOLD
         }
-        setting += run(&connections, sets, |_: &Vec<String>| true).await?;
-        holding +=
-            run(&connections, holds, |told: &Vec<Vec<String>>| told.iter().all(|told| told == &["TAKEN"]))
-                .await?;
-    }
-    let calls = (ROUNDS * CONNECTIONS * CALLS) as f64;
-    let stats: InfoDict = cmd("INFO").arg("commandstats").query_async(&mut connections[0]).await?;
-    let each = |name: &str| -> Result<f64> {
-        let text: String =
-            stats.get(&format!("cmdstat_{name}")).ok_or_else(|| format!("no {name} was called"))?;
-        let value =
-            text.split(',').find_map(|field| field.strip_prefix("usec_per_call=")).ok_or("no time")?;
-        Ok(value.parse()?)
     };
-    let (hold_us, set_us) = (each("evalsha")?, each("set")?);
-    for some in keys.chunks(1000) {
-        pipe().cmd("UNLINK").arg(some).ignore().exec_async(&mut connections[0]).await?;
+    let text = "x".repeat(hold(0, now)?[5].len());
+    let set = ["SET", "bench:__rand_int__", &text].map(str::to_owned);
+
+    let (mut holding, mut setting) = (Spent::default(), Spent::default());
+    for round in 1..=ROUNDS {
+        let load = Load { host: &host, port, keys, depth };
+        setting.add(load.run(&mut redis, "set", &set).await?);
+        let spent = load.run(&mut redis, "evalsha", &hold(round, now)?).await?;
+        // A hold that is taken is two keys.
+        let taken = calls_of(&mut redis, "set").await? / 2.0 / CALLS as f64;
+        if taken < 0.9 {
+            return Err(format!("{taken} of the holds of free slots were taken").into());
+        }
+        holding.add(spent);
     }
+    cmd("FLUSHDB").exec_async(&mut redis).await?;
+    let (rounds, calls) = (ROUNDS as f64, (ROUNDS * CALLS) as f64);
     Ok(Compared {
-        holds: calls / holding.as_secs_f64(),
-        sets: calls / setting.as_secs_f64(),
-        hold_us,
-        set_us,
+        holds: calls / holding.seconds,
+        sets: calls / setting.seconds,
+        hold_us: holding.us / rounds,
+        set_us: setting.us / rounds,
     })
 }
 
-/// Each connection sends its batches one after another, all connections at once; gives how long that took.
-async fn run<T: redis::FromRedisValue>(
-    connections: &[MultiplexedConnection],
-    work: Vec<Vec<Pipeline>>,
-    good: impl Fn(&T) -> bool,
-) -> Result<Duration> {
-    let (started, good) = (Instant::now(), &good);
-    let workers = connections.iter().zip(work).map(async |(connection, batches)| {
-        let mut connection = connection.clone();
-        for batch in batches {
-            let told: T = batch.query_async(&mut connection).await?;
-            if !good(&told) {
-                return Err(crate::Error::from("a fresh slot is not free"));
-            }
-        }
-        Ok(())
-    });
-    futures::future::try_join_all(workers).await?;
-    Ok(started.elapsed())
+/// What a round took, or all of them.
+#[derive(Default)]
+struct Spent {
+    seconds: f64,
+    /// Of Redis itself, for a call.
+    us: f64,
 }
 
-fn set_batches(depth: usize, keys: &mut Vec<String>) -> Vec<Pipeline> {
-    // An entry of a connector's text, as to size.
-    let value = "x".repeat(115);
-    let batch = |_| {
-        let mut batch = pipe();
-        for _ in 0..depth {
-            let key = format!("bench:{}", Uuid::new_v4());
-            batch.set(&key, &value);
-            keys.push(key);
-        }
-        batch
-    };
-    (0..CALLS / depth).map(batch).collect()
-}
-
-fn hold_batches(slots: &Fresh, first: usize, depth: usize, now: DateTime<Utc>) -> Vec<Pipeline> {
-    let mut who = driver();
-    let mut batches = Vec::with_capacity(CALLS / depth);
-    for batch in 0..CALLS / depth {
-        let mut pipeline = pipe();
-        for call in batch * depth..(batch + 1) * depth {
-            if call.is_multiple_of(HOLDS_A_DRIVER) {
-                who = driver();
-            }
-            pipeline.invoke_script(&take_hold(&rest::hold_of(&who, slots.slot(first + call), now), now, 3));
-        }
-        batches.push(pipeline);
+impl Spent {
+    fn add(&mut self, more: Self) {
+        self.seconds += more.seconds;
+        self.us += more.us;
     }
-    batches
+}
+
+struct Load<'a> {
+    host: &'a str,
+    port: u16,
+    /// How many [`ANY`] stands for.
+    keys: usize,
+    depth: usize,
+}
+
+impl Load<'_> {
+    async fn run(&self, redis: &mut MultiplexedConnection, name: &str, call: &[String]) -> Result<Spent> {
+        cmd("CONFIG").arg("RESETSTAT").exec_async(redis).await?;
+        let output = Command::new("redis-benchmark")
+            .args(["-h", self.host, "-p", &self.port.to_string(), "--dbnum", &DATABASE.to_string(), "--csv"])
+            .args(["-n", &CALLS.to_string(), "-r", &self.keys.to_string(), "-P", &self.depth.to_string()])
+            .args(call)
+            .output()
+            .await?;
+        let told = String::from_utf8_lossy(&output.stdout);
+        // The call, which may have anything in it, then seven figures; the first is calls a second.
+        let rate = told.lines().last().and_then(|line| line.rsplit(',').nth(6));
+        let rate: f64 = rate
+            .and_then(|rate| rate.trim_matches('"').parse().ok())
+            .ok_or_else(|| format!("redis-benchmark: {told}{}", String::from_utf8_lossy(&output.stderr)))?;
+        let us = statistic(redis, name, "usec_per_call").await?;
+        Ok(Spent { seconds: CALLS as f64 / rate, us })
+    }
+}
+
+async fn calls_of(redis: &mut MultiplexedConnection, name: &str) -> Result<f64> {
+    statistic(redis, name, "calls").await
+}
+
+async fn statistic(redis: &mut MultiplexedConnection, name: &str, field: &str) -> Result<f64> {
+    let stats: InfoDict = cmd("INFO").arg("commandstats").query_async(redis).await?;
+    let text: String = stats.get(&format!("cmdstat_{name}")).unwrap_or_default();
+    let fields = text.split(',').filter_map(|field| field.split_once('='));
+    let value = fields.into_iter().find(|(name, _)| *name == field).ok_or_else(|| format!("no {name}"))?.1;
+    Ok(value.parse()?)
+}
+
+/// The words of the call that takes the hold of any connector for any driver, at the `turn`th hour.
+fn hold(turn: usize, now: DateTime<Utc>) -> Result<Vec<String>> {
+    const NONE: &str = "000000000000";
+    let any = Uuid::parse_str("0190a5b0-1c2d-7e3f-8a4b-000000000000")?;
+    let slot = Slot { station: any.into(), connector: any.into(), ..slot(turn, now) };
+    let driver = Driver { id: any.into(), token: String::new() };
+    let mut call = pipe();
+    call.invoke_script(&take_hold(&rest::hold_of(&driver, slot, now), now, 3));
+    let words = call.cmd_iter().flat_map(redis::Cmd::args_iter).map(|word| match word {
+        Arg::Simple(word) => Ok(std::str::from_utf8(word)?.replace(NONE, ANY)),
+        _ => Err("the script's call has no end".into()),
+    });
+    words.collect()
+}
+
+/// Writes what `hold` would, for every connector and every driver that [`ANY`] may stand for.
+async fn give_holds(redis: &mut MultiplexedConnection, hold: &[String]) -> Result<()> {
+    let [_, _, _, connector, user, of_connector, of_user, ..] = hold else {
+        return Err("no call of the script".into());
+    };
+    let numbers: Vec<String> = (0..WITH_A_HOLD).map(|number| format!("{number:012}")).collect();
+    for some in numbers.chunks(1000) {
+        let mut sets = pipe();
+        for number in some {
+            sets.set(connector.replace(ANY, number), of_connector.replace(ANY, number)).ignore();
+            sets.set(user.replace(ANY, number), of_user.replace(ANY, number)).ignore();
+        }
+        sets.exec_async(redis).await?;
+    }
+    Ok(())
 }
 
 /// Somebody whom only Redis hears of.
-fn driver() -> Driver {
-    Driver { id: UserId::new(), token: String::new() }
+fn anyone() -> Driver {
+    Driver { id: Uuid::new_v4().into(), token: String::new() }
 }
 
-/// Connectors that only Redis hears of, each with as many slots as it has holds.
-struct Fresh {
-    connectors: Vec<(StationId, ConnectorId)>,
-    start: DateTime<Utc>,
-}
-
-impl Fresh {
-    fn new(now: DateTime<Utc>) -> Self {
-        let connector = |_| (Uuid::new_v4().into(), Uuid::new_v4().into());
-        let connectors = (0..=ROUNDS * CONNECTIONS * CALLS / HOLDS_A_CONNECTOR).map(connector).collect();
-        Self { connectors, start: now + TimeDelta::hours(1) }
-    }
-
-    fn slot(&self, number: usize) -> Slot {
-        let (station, connector) = self.connectors[number % self.connectors.len()];
-        let turn = u32::try_from(number / self.connectors.len()).unwrap_or_default();
-        let start = self.start + TimeDelta::hours(i64::from(turn));
-        Slot { station, connector, start, end: start + TimeDelta::hours(1) }
+/// The hour that starts `turn` hours from the next, of a connector that only Redis hears of.
+fn slot(turn: usize, now: DateTime<Utc>) -> Slot {
+    let start = now + TimeDelta::hours(1 + turn as i64);
+    Slot {
+        station: Uuid::new_v4().into(),
+        connector: Uuid::new_v4().into(),
+        start,
+        end: start + TimeDelta::hours(1),
     }
 }
