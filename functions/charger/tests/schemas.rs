@@ -274,6 +274,17 @@ fn is_beyond_the_schemas(payload: &Value) -> bool {
     })
 }
 
+/// A refused end would be lost.
+#[test]
+fn an_end_is_taken_in_with_meter_values_that_have_no_samples() {
+    let empty = json!({"timestamp": AT, "sampledValue": []});
+    let ended = json!({
+        "meterStop": 7, "timestamp": AT, "transactionId": 7,
+        "transactionData": [empty, {"timestamp": AT, "sampledValue": [{"value": "7"}]}],
+    });
+    assert!(is_accepted(Protocol::Ocpp16, "StopTransaction", &ended));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(600))]
 

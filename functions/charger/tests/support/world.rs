@@ -1,11 +1,9 @@
 //! A real PostgreSQL with the migrations, behind the Data API's door: chargers talk, sessions follow.
 
-use aws_sdk_rdsdata::config::{BehaviorVersion, Credentials, Region};
-use axum::Json;
 use charger::{
     ChargePointId, Connection, Connections, Desk, Protocol, Records, Registration, Registry, receive,
 };
-use scratch::{CLUSTER, DataApi, Postgres, SECRET};
+use scratch::{CLUSTER, DataApi, Postgres, SECRET, aws, bus};
 use serde_json::{Value, json};
 use session::{Session, Stores};
 use shared::{
@@ -49,12 +47,7 @@ impl World {
         let door = DataApi::open(&postgres).await;
         let bus_url = bus().await;
 
-        let credentials = Credentials::new("test", "test", None, None, "test");
-        let config = aws_config::SdkConfig::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new("eu-central-1"))
-            .credentials_provider(aws_sdk_rdsdata::config::SharedCredentialsProvider::new(credentials))
-            .build();
+        let config = aws();
         let data = aws_sdk_rdsdata::config::Builder::from(&config).endpoint_url(&door.url).build();
         let database = Database::new(aws_sdk_rdsdata::Client::from_conf(data), CLUSTER, SECRET, "postgres");
         let events = aws_sdk_eventbridge::config::Builder::from(&config).endpoint_url(bus_url).build();
@@ -234,17 +227,4 @@ impl World {
         let row = self.sql.query_one(&format!("SELECT to_jsonb(({sql}))"), &[]).await.unwrap();
         row.get(0)
     }
-}
-
-/// A bus that takes every event.
-async fn bus() -> String {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let take = |body: String| async move {
-        let request: Value = serde_json::from_str(&body).unwrap();
-        let count = request["Entries"].as_array().unwrap().len();
-        Json(json!({"FailedEntryCount": 0, "Entries": vec![json!({"EventId": "taken"}); count]}))
-    };
-    tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(take)).await });
-    url
 }

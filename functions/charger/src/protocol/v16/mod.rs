@@ -50,7 +50,7 @@ pub(super) const ACTIONS: &[Entry] = &[
     }),
     ("StartTransaction", |message, payload| answering(message, payload, start_transaction::handle)),
     ("StatusNotification", |message, payload| answering(message, payload, status_notification::handle)),
-    ("StopTransaction", |message, payload| answering(message, payload, stop_transaction::handle)),
+    ("StopTransaction", stop_transaction::answer),
 ];
 
 /// The status in the answer to a call of ours.

@@ -1,6 +1,8 @@
 //! `StopTransaction`: always taken in, since a charger sends a refused one for ever; one that is not ours bills nobody.
 
 use ocpp_kit::v1_6::{StopTransactionRequest, StopTransactionResponse};
+use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
 use session::{Fact, FactKind};
 use shared::{Failure, SessionId};
 
@@ -8,9 +10,29 @@ use super::id_tag_info;
 use crate::clock::charger_time;
 use crate::course::{at, course, course_v16};
 use crate::meter::{Register, readings_v16, whole};
-use crate::protocol::Message;
+use crate::protocol::{Answer, Message, answering};
 
-pub(super) async fn handle(
+pub(super) fn answer<'a>(message: &'a Message<'a>, payload: &'a RawValue) -> Answer<'a> {
+    Box::pin(async move {
+        let sampled = without_empty(payload);
+        answering(message, sampled.as_deref().unwrap_or(payload), handle).await
+    })
+}
+
+/// The payload without the meter values that have no samples, if it has such. The schema of this action allows them,
+/// though that of `MeterValues` does not.
+fn without_empty(payload: &RawValue) -> Option<Box<RawValue>> {
+    let mut request: Value = serde_json::from_str(payload.get()).ok()?;
+    let sampled = request.get_mut("transactionData")?.as_array_mut()?;
+    let all = sampled.len();
+    sampled.retain(|value| {
+        let is_empty = value["sampledValue"].as_array().is_some_and(Vec::is_empty);
+        !(is_empty && value["timestamp"].is_string() && value.as_object().is_some_and(|value| value.len() == 2))
+    });
+    (sampled.len() < all).then(|| to_raw_value(&request).ok()).flatten()
+}
+
+async fn handle(
     message: &Message<'_>,
     request: StopTransactionRequest,
 ) -> Result<StopTransactionResponse, Failure> {
