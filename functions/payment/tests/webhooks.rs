@@ -16,7 +16,7 @@ use scratch::until;
 use serde_json::{Value, json};
 use sha2::Sha256;
 use shared::{Failure, Message, Role, Timestamp};
-use support::{Fault, LocalStripe, WEBHOOK_SECRET, World, account, aws, read};
+use support::{Fault, LocalStripe, WEBHOOK_SECRET, World, account, read};
 use tokio::net::TcpListener;
 
 type Kept<T> = Arc<Mutex<Vec<T>>>;
@@ -56,7 +56,7 @@ impl Front {
             (StatusCode::OK, json!({ "MessageId": "m" }).to_string())
         };
         tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(take)).await });
-        let config = aws_sdk_sqs::config::Builder::from(&aws()).endpoint_url(&url).build();
+        let config = aws_sdk_sqs::config::Builder::from(&scratch::aws()).endpoint_url(&url).build();
         let secret = AccountSecret::given(account("http://127.0.0.1:1"));
         let webhook = Webhook::new(secret, aws_sdk_sqs::Client::from_conf(config), format!("{url}/q"));
         Self { webhook, queued, is_out }

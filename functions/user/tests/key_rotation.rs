@@ -15,7 +15,7 @@ use futures::future::join_all;
 use scratch::{Server, free_port, until};
 use serde_json::{Value, json};
 use shared::Timestamp;
-use support::{arguments, config};
+use support::arguments;
 use user::{AccessTokenVerifier, KeySecrets, Parties, VerifyingKeys, jwks, rotate_keys};
 
 struct Vault {
@@ -38,7 +38,7 @@ impl Vault {
             .env("GATEWAY_PORT", port.to_string());
         command.env("AWS_ENDPOINT_URL", &url).env("IOT_MTLS_ENABLED", "0").env("PERSIST_STATE", "0");
         let server = Server::start(&mut command);
-        let config = config(&url);
+        let config = scratch::aws_at(&url);
         let secrets = Client::new(&config);
         until("ministack", async || secrets.list_secrets().send().await.ok()).await;
         let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();

@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 use futures::future::join_all;
 use serde_json::{Value, json};
 use shared::{Caller, Failure, Outbox, Page, Role, Timestamp, VendorId};
-use support::{Cloud, World, aws, told};
+use support::{Cloud, World, told};
 use vendor::{Vendor, VendorCredentials, Vendors, register, rotate_key, vendors};
 
 struct Office {
@@ -122,8 +122,13 @@ async fn of_eight_who_want_one_name_one_gets_it_and_leaves_one_secret() {
 async fn who_is_cut_off_asks_again_and_knows_where_they_are() {
     let mut office = Office::new().await;
     // The database is gone once the secret is made; and before anything is.
-    let gone = shared::Database::new(aws_sdk_rdsdata::Client::new(&aws("http://127.0.0.1:1")), "c", "s", "d");
-    let bus = aws_sdk_eventbridge::Client::new(&aws("http://127.0.0.1:1"));
+    let gone = shared::Database::new(
+        aws_sdk_rdsdata::Client::new(&scratch::aws_at("http://127.0.0.1:1")),
+        "c",
+        "s",
+        "d",
+    );
+    let bus = aws_sdk_eventbridge::Client::new(&scratch::aws_at("http://127.0.0.1:1"));
     let real = std::mem::replace(
         &mut office.vendors,
         Vendors::new(Outbox::new(gone, bus, "bus"), office.cloud.vault()),

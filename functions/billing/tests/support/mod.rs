@@ -3,12 +3,11 @@
 
 use std::sync::{Arc, Mutex};
 
-use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_sdk_rdsdata::config::{Credentials, SharedCredentialsProvider};
+use aws_config::SdkConfig;
 use axum::Json;
 use axum::http::HeaderMap;
 use billing::{Biller, LinkKeys, SessionEnded};
-use scratch::{CLUSTER, DataApi, Postgres, SECRET};
+use scratch::{CLUSTER, DataApi, Postgres, SECRET, aws_at};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use shared::{
@@ -69,13 +68,7 @@ impl World {
         let secret = Arc::new(Mutex::new((String::new(), 0)));
         let aws_url = aws(Arc::clone(&secret)).await;
 
-        let credentials = Credentials::new("test", "test", None, None, "test");
-        let config = SdkConfig::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new("eu-central-1"))
-            .credentials_provider(SharedCredentialsProvider::new(credentials))
-            .endpoint_url(aws_url)
-            .build();
+        let config = aws_at(aws_url);
         let data = aws_sdk_rdsdata::config::Builder::from(&config).endpoint_url(&door.url).build();
         let database = Database::new(aws_sdk_rdsdata::Client::from_conf(data), CLUSTER, SECRET, "postgres");
         let outbox = Outbox::new(database.clone(), aws_sdk_eventbridge::Client::new(&config), "bus");

@@ -8,15 +8,13 @@ mod stripe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_sdk_rdsdata::config::{BehaviorVersion, Credentials, Region, SharedCredentialsProvider};
-use axum::Json;
 use booking::{
     Booking, BookingStatus, Confirmation, Desk, HoldSettings, HoldToken, Holds, Marked, Policy, Tracked,
     cancel, confirm, mark_no_shows, track,
 };
 use chrono::{DurationRound, TimeDelta};
 use payment::{Account, AccountSecret, Payments, Provider, ReconcileRequest, Reconciled, reconcile};
-use scratch::{CLUSTER, DataApi, Postgres, SECRET};
+use scratch::{CLUSTER, DataApi, Postgres, SECRET, aws, bus};
 use serde_json::{Value, json};
 use shared::{
     BookingId, Cache, Caller, ConnectorId, CorrelationId, Database, Envelope, EventId, Events, Failure,
@@ -342,26 +340,4 @@ fn account(url: &str) -> Account {
         json!({ "apiKey": "sk_test_1234", "webhookSecrets": [webhook_secret], "url": url }),
     )
     .unwrap()
-}
-
-fn aws() -> aws_config::SdkConfig {
-    let credentials = Credentials::new("test", "test", None, None, "test");
-    aws_config::SdkConfig::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new("eu-central-1"))
-        .credentials_provider(SharedCredentialsProvider::new(credentials))
-        .build()
-}
-
-/// A bus that takes every event.
-async fn bus() -> String {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let take = |body: String| async move {
-        let request: Value = serde_json::from_str(&body).unwrap();
-        let count = request["Entries"].as_array().unwrap().len();
-        Json(json!({"FailedEntryCount": 0, "Entries": vec![json!({"EventId": "taken"}); count]}))
-    };
-    tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(take)).await });
-    url
 }

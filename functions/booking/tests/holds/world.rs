@@ -2,14 +2,13 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use aws_sdk_rdsdata::config::{BehaviorVersion, Credentials, Region, SharedCredentialsProvider};
 use axum::{Json, Router};
 use booking::{
     Availability, Calendars, HoldDesk, HoldEvents, HoldSettings, Holds, SlotHold, hold, release_hold,
     station_availability,
 };
 use chrono::TimeDelta;
-use scratch::{CLUSTER, DataApi, Postgres, SECRET, Server, free_port, until};
+use scratch::{CLUSTER, DataApi, Postgres, SECRET, Server, aws, free_port, until};
 use serde_json::{Value, json};
 use shared::{
     Cache, Caller, ConnectorId, CorrelationId, Database, Failure, Outbox, Role, StationId, Timestamp, User,
@@ -296,15 +295,6 @@ pub(crate) fn conflict<T: std::fmt::Debug>(result: Result<T, Failure>) -> &'stat
         Failure::Conflict { code, .. } => code,
         failure => panic!("{failure:?}"),
     }
-}
-
-pub(crate) fn aws() -> aws_config::SdkConfig {
-    let credentials = Credentials::new("test", "test", None, None, "test");
-    aws_config::SdkConfig::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new("eu-central-1"))
-        .credentials_provider(SharedCredentialsProvider::new(credentials))
-        .build()
 }
 
 async fn open(bus: Arc<Bus>, sql: tokio_postgres::Client) -> String {

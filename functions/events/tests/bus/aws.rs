@@ -8,8 +8,6 @@ use scratch::{Server, free_port, until};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::world::config;
-
 pub(crate) struct Aws {
     pub(crate) url: String,
     pub(crate) sqs: aws_sdk_sqs::Client,
@@ -44,7 +42,7 @@ impl Aws {
         Self {
             sqs: sqs_at(&url),
             sns: aws_sdk_sns::Client::from_conf(
-                aws_sdk_sns::config::Builder::from(&config()).endpoint_url(&url).build(),
+                aws_sdk_sns::config::Builder::from(&scratch::aws()).endpoint_url(&url).build(),
             ),
             events: events_at(&url),
             url,
@@ -137,10 +135,12 @@ impl Aws {
 }
 
 pub(crate) fn sqs_at(url: &str) -> aws_sdk_sqs::Client {
-    aws_sdk_sqs::Client::from_conf(aws_sdk_sqs::config::Builder::from(&config()).endpoint_url(url).build())
+    aws_sdk_sqs::Client::from_conf(
+        aws_sdk_sqs::config::Builder::from(&scratch::aws()).endpoint_url(url).build(),
+    )
 }
 
 pub(crate) fn events_at(url: &str) -> aws_sdk_eventbridge::Client {
-    let builder = aws_sdk_eventbridge::config::Builder::from(&config());
+    let builder = aws_sdk_eventbridge::config::Builder::from(&scratch::aws());
     aws_sdk_eventbridge::Client::from_conf(builder.endpoint_url(url).build())
 }

@@ -10,7 +10,7 @@ use shared::{Caller, CorrelationId, Envelope, EventId, Events, Failure, Role, Us
 
 use crate::aws::Aws;
 use crate::fuse::{Blow, Fuse};
-use crate::world::{World, caller, config, database_at, operator};
+use crate::world::{World, caller, database_at, operator};
 
 struct Desk {
     world: World,
@@ -188,7 +188,7 @@ async fn a_run_killed_at_any_call_has_told_by_the_next_and_nobody_is_told_after_
         let event = paid(user);
         let fuse = Fuse::at(call, blow);
         let (door, sns_door) = tokio::join!(fuse.door(&desk.world.door_url), fuse.door(&desk.aws.url));
-        let sns = aws_sdk_sns::config::Builder::from(&config()).endpoint_url(sns_door).build();
+        let sns = aws_sdk_sns::config::Builder::from(&scratch::aws()).endpoint_url(sns_door).build();
         let sns = aws_sdk_sns::Client::from_conf(sns);
         let notifier = Notifier::new(database_at(&door), sns, &desk.topic);
         let outcome = fuse.watch(notify(&notifier, read(&event), Utc::now())).await;

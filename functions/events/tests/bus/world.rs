@@ -1,7 +1,5 @@
 //! A database with the migrations, and who asks.
 
-use aws_config::SdkConfig;
-use aws_sdk_rdsdata::config::{BehaviorVersion, Credentials, Region, SharedCredentialsProvider};
 use chrono::{TimeDelta, Utc};
 use scratch::{CLUSTER, DataApi, Postgres, SECRET};
 use serde_json::Value;
@@ -9,18 +7,8 @@ use shared::{Caller, CorrelationId, Database, Invocation, Outbox, Role, User, Us
 
 use crate::aws::events_at;
 
-/// A client's: local credentials, and a region.
-pub(crate) fn config() -> SdkConfig {
-    let credentials = Credentials::new("test", "test", None, None, "test");
-    SdkConfig::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new("eu-central-1"))
-        .credentials_provider(SharedCredentialsProvider::new(credentials))
-        .build()
-}
-
 pub(crate) fn database_at(url: &str) -> Database {
-    let data = aws_sdk_rdsdata::config::Builder::from(&config()).endpoint_url(url).build();
+    let data = aws_sdk_rdsdata::config::Builder::from(&scratch::aws()).endpoint_url(url).build();
     Database::new(aws_sdk_rdsdata::Client::from_conf(data), CLUSTER, SECRET, "postgres")
 }
 

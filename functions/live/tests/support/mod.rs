@@ -9,15 +9,14 @@ mod gateway;
 use std::path::Path;
 use std::process::Command;
 
-use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
+use aws_config::SdkConfig;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
 };
 use forged::Issuer;
 use futures::{StreamExt, stream};
 use live::{Door, FanOut, Greetings, LiveTable, News, SocketAnswer, SocketEvent, Sockets, Turns, receive};
-use scratch::{Redis, Server, free_port, until};
+use scratch::{Redis, Server, aws_at, free_port, until};
 use serde_json::{Value, json};
 use shared::{Cache, Failure, Message, Timestamp};
 use user::{AccessTokenVerifier, Parties, VerifyingKeys};
@@ -55,12 +54,7 @@ impl World {
         let mut command = Command::new(program);
         command.env("BIND_HOST", "127.0.0.1").env("GATEWAY_PORT", port.to_string());
         let emulator = Server::start(command.env("IOT_MTLS_ENABLED", "0").env("AWS_ENDPOINT_URL", &url));
-        let config = SdkConfig::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new("eu-central-1"))
-            .credentials_provider(SharedCredentialsProvider::new(Credentials::new("t", "t", None, None, "t")))
-            .endpoint_url(url)
-            .build();
+        let config = aws_at(url);
 
         let dynamodb = aws_sdk_dynamodb::Client::new(&config);
         until("the emulator", async || dynamodb.list_tables().send().await.ok()).await;

@@ -3,10 +3,8 @@
 
 use std::sync::Arc;
 
-use aws_sdk_rdsdata::config::{BehaviorVersion, Credentials, Region, SharedCredentialsProvider};
-use axum::Json;
 use chrono::TimeDelta;
-use scratch::{CLUSTER, DataApi, Postgres, SECRET};
+use scratch::{CLUSTER, DataApi, Postgres, SECRET, aws, bus};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use shared::{
@@ -59,12 +57,7 @@ impl World {
         let scripts = migrate::MIGRATIONS.iter().map(|migration| migration.sql);
         let postgres = Postgres::with_schema(scripts, env!("CARGO_TARGET_TMPDIR")).await;
         let door = DataApi::open(&postgres).await;
-        let credentials = Credentials::new("test", "test", None, None, "test");
-        let config = aws_config::SdkConfig::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new("eu-central-1"))
-            .credentials_provider(SharedCredentialsProvider::new(credentials))
-            .build();
+        let config = aws();
         let data = aws_sdk_rdsdata::config::Builder::from(&config).endpoint_url(&door.url).build();
         let database = Database::new(aws_sdk_rdsdata::Client::from_conf(data), CLUSTER, SECRET, "postgres");
         let bus = aws_sdk_eventbridge::config::Builder::from(&config).endpoint_url(bus().await).build();
@@ -177,17 +170,4 @@ impl World {
 pub(crate) fn read(path: &str) -> Value {
     let path = format!("{}/../../events/{path}.json", env!("CARGO_MANIFEST_DIR"));
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
-}
-
-/// A bus that takes every event.
-async fn bus() -> String {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let take = |body: String| async move {
-        let request: Value = serde_json::from_str(&body).unwrap();
-        let count = request["Entries"].as_array().unwrap().len();
-        Json(json!({ "FailedEntryCount": 0, "Entries": vec![json!({ "EventId": "taken" }); count] }))
-    };
-    tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(take)).await });
-    url
 }

@@ -4,14 +4,12 @@
 
 use std::sync::{Arc, Mutex};
 
-use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_sdk_rdsdata::config::{Credentials, SharedCredentialsProvider};
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
 use axum::{Json, Router};
 use chrono::TimeDelta;
-use scratch::{CLUSTER, DataApi, Postgres, Redis, SECRET};
+use scratch::{CLUSTER, DataApi, Postgres, Redis, SECRET, aws_at};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use shared::{Cache, Caller, CorrelationId, Database, Failure, Outbox, Role, Timestamp, User, UserId};
@@ -81,16 +79,6 @@ pub(crate) fn told<T>(result: Result<T, Failure>) -> String {
     }
 }
 
-pub(crate) fn config(endpoint: &str) -> SdkConfig {
-    let credentials = Credentials::new("test", "test", None, None, "test");
-    SdkConfig::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new("eu-central-1"))
-        .credentials_provider(SharedCredentialsProvider::new(credentials))
-        .endpoint_url(endpoint)
-        .build()
-}
-
 impl World {
     pub(crate) async fn new() -> Self {
         Self::before(async |door| door).await
@@ -106,8 +94,8 @@ impl World {
         let postgres = Postgres::with_schema(scripts, env!("CARGO_TARGET_TMPDIR")).await;
         let (door, redis) = (DataApi::open(&postgres).await, Redis::start().await);
         let published = Published::default();
-        let aws = config(&aws(Arc::clone(&published)).await);
-        let data = aws_sdk_rdsdata::Client::new(&config(&entrance(door.url.clone()).await));
+        let aws = aws_at(aws(Arc::clone(&published)).await);
+        let data = aws_sdk_rdsdata::Client::new(&aws_at(entrance(door.url.clone()).await));
         let database = Database::new(data, CLUSTER, SECRET, "postgres");
         let parties = Parties { issuer: "ev".into(), audience: "ev-app".into() };
         Self {

@@ -16,8 +16,6 @@ use shared::VendorId;
 use tokio::net::TcpListener;
 use vendor::Vault;
 
-use super::aws;
-
 pub(crate) const PREFIX: &str = "test/vendors/";
 
 pub(crate) struct Cloud {
@@ -51,12 +49,12 @@ impl Cloud {
             .env("GATEWAY_PORT", port.to_string());
         command.env("AWS_ENDPOINT_URL", &url).env("IOT_MTLS_ENABLED", "0").env("PERSIST_STATE", "0");
         let server = Server::start(&mut command);
-        let direct = aws(&url);
+        let direct = scratch::aws_at(&url);
         let (secrets, queues) = (Client::new(&direct), aws_sdk_sqs::Client::new(&direct));
         until("ministack", async || secrets.list_secrets().send().await.ok()).await;
         let queue = queues.create_queue().queue_name("vendor-reports").send().await.unwrap();
         let door = Arc::<Mutex<Door>>::default();
-        let config = aws(&entrance(url, Arc::clone(&door)).await);
+        let config = scratch::aws_at(entrance(url, Arc::clone(&door)).await);
         Self { config, queue_url: queue.queue_url.unwrap(), secrets, queues, door, _server: server }
     }
 

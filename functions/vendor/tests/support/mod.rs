@@ -4,10 +4,8 @@
 
 mod cloud;
 
-use aws_sdk_rdsdata::config::{BehaviorVersion, Credentials, Region, SharedCredentialsProvider};
-use axum::Json;
 use chrono::TimeDelta;
-use scratch::{CLUSTER, DataApi, Postgres, SECRET};
+use scratch::{CLUSTER, DataApi, Postgres, SECRET, aws_at, bus};
 use serde_json::{Value, json};
 use shared::{
     Caller, ConnectorId, CorrelationId, Database, Failure, Outbox, Role, StationId, Timestamp, User, UserId,
@@ -32,9 +30,9 @@ impl World {
         let scripts = migrate::MIGRATIONS.iter().map(|migration| migration.sql);
         let postgres = Postgres::with_schema(scripts, env!("CARGO_TARGET_TMPDIR")).await;
         let door = DataApi::open(&postgres).await;
-        let data = aws_sdk_rdsdata::Client::new(&aws(&door.url));
+        let data = aws_sdk_rdsdata::Client::new(&aws_at(&door.url));
         let database = Database::new(data, CLUSTER, SECRET, "postgres");
-        let events = aws_sdk_eventbridge::Client::new(&aws(&bus().await));
+        let events = aws_sdk_eventbridge::Client::new(&aws_at(bus().await));
         Self {
             outbox: Outbox::new(database, events, "bus"),
             now: "2026-02-21T14:31:00Z".parse().unwrap(),
@@ -171,24 +169,4 @@ pub(crate) fn told<T: std::fmt::Debug>(result: Result<T, Failure>) -> String {
         Failure::Invalid { field, .. } => field.into(),
         failure => failure.error_type().into(),
     }
-}
-
-pub(crate) fn aws(endpoint: &str) -> aws_config::SdkConfig {
-    let credentials = Credentials::new("test", "test", None, None, "test");
-    aws_config::SdkConfig::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new("eu-central-1"))
-        .credentials_provider(SharedCredentialsProvider::new(credentials))
-        .endpoint_url(endpoint)
-        .build()
-}
-
-/// A bus that takes every event.
-async fn bus() -> String {
-    let take = |body: String| async move {
-        let request: Value = serde_json::from_str(&body).unwrap();
-        let count = request["Entries"].as_array().unwrap().len();
-        Json(json!({"FailedEntryCount": 0, "Entries": vec![json!({"EventId": "taken"}); count]}))
-    };
-    cloud::serve(axum::Router::new().fallback(take)).await
 }

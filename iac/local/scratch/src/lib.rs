@@ -2,11 +2,13 @@
 //! a program would report.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
 
+mod aws;
 mod data_api;
 mod postgres;
 mod redis;
 mod server;
 
+pub use aws::{aws, aws_at, bus};
 pub use data_api::{CLUSTER, DataApi, SECRET};
 pub use postgres::Postgres;
 pub use redis::Redis;
