@@ -3,6 +3,8 @@
 
 mod support;
 
+use std::collections::BTreeMap;
+
 use futures::future::join_all;
 use serde_json::Value;
 use shared::Currency;
@@ -13,19 +15,26 @@ async fn numbers(world: &World) -> Vec<String> {
     rows.iter().map(|row| row["number"].as_str().unwrap().to_owned()).collect()
 }
 
-/// The first `count` numbers of one.
-fn series(letter: char, count: u32) -> Vec<String> {
-    (1..=count).map(|number| format!("2026-{letter}-{number:06}")).collect()
+/// How many there are, each series having all from its first to its last.
+async fn gapless(world: &World) -> usize {
+    let numbers = numbers(world).await;
+    let mut series: BTreeMap<&str, u32> = BTreeMap::new();
+    for number in &numbers {
+        let (name, nth) = number.rsplit_once('-').unwrap();
+        let last = series.entry(name).or_default();
+        *last += 1;
+        assert_eq!(nth, format!("{last:06}"), "{numbers:?}");
+    }
+    numbers.len()
 }
 
 #[tokio::test]
 async fn concurrent_and_failing_bills_leave_no_gap() {
     let world = World::new().await;
     let mut events = Vec::new();
-    // Two series, which do not touch each other.
     for number in 0..40_u8 {
         let balance = if number % 4 < 2 { "0" } else { "100.00" };
-        let driver = world.driver_of_series(number % 2 * 15, balance).await;
+        let driver = world.driver(balance).await;
         events.push(world.ended(world.session(driver, Session::default()).await).await);
     }
     // Every fourth fails after its number was taken, while it tells of itself.
@@ -46,15 +55,54 @@ async fn concurrent_and_failing_bills_leave_no_gap() {
     let results = join_all(events.iter().map(|event| world.biller.bill(event, world.now))).await;
     assert_eq!(results.iter().filter(|result| result.is_err()).count(), 10);
     assert!(results.iter().flat_map(|result| result.as_ref().err()).all(shared::Failure::retryable));
-    assert_eq!(numbers(&world).await, [series('A', 15), series('P', 15)].concat());
+    assert_eq!(gapless(&world).await, 30);
 
     world.run("DROP TRIGGER doom ON outbox").await;
     let results = join_all(events.iter().map(|event| world.biller.bill(event, world.now))).await;
     assert!(results.iter().all(Result::is_ok), "{results:?}");
-    assert_eq!(numbers(&world).await, [series('A', 20), series('P', 20)].concat());
+    assert_eq!(gapless(&world).await, 40);
     assert_eq!(world.events("PAYMENT_COMPLETED").await.len(), 20);
     assert_eq!(world.events("INVOICE_GENERATED").await.len(), 20);
     world.assert_wallets_add_up().await;
+}
+
+#[tokio::test]
+async fn nobody_waits_for_a_number_and_one_that_is_given_back_is_taken_by_the_next() {
+    let world = World::new().await;
+    let driver = world.driver("0").await;
+    let mut other = world.connect().await;
+    let unfinished = other.transaction().await.unwrap();
+    let taken = unfinished.query_one("SELECT next_number('INVOICE', '', $1)", &[&world.now]).await.unwrap();
+    assert_eq!(taken.get::<_, String>(0), "2026-A-000001");
+
+    world.bill(world.session(driver, Session::default()).await).await.unwrap();
+    assert_eq!(numbers(&world).await, ["2026-B-000001"]);
+
+    unfinished.rollback().await.unwrap();
+    world.bill(world.session(driver, Session::default()).await).await.unwrap();
+    assert_eq!(numbers(&world).await, ["2026-A-000001", "2026-B-000001"]);
+}
+
+#[tokio::test]
+async fn all_series_may_be_in_use() {
+    let world = World::new().await;
+    let driver = world.driver("0").await;
+    let mut others = Vec::new();
+    for _ in 0..26 {
+        let other = world.connect().await;
+        other.batch_execute("BEGIN; SELECT next_number('INVOICE', '', now())").await.unwrap();
+        others.push(other);
+    }
+    let session = world.session(driver, Session::default()).await;
+    let finish = async {
+        // Which of them is waited for is not told.
+        for other in &others {
+            other.batch_execute("ROLLBACK").await.unwrap();
+        }
+    };
+    let (billed, ()) = tokio::join!(world.bill(session), finish);
+    billed.unwrap();
+    assert_eq!(gapless(&world).await, 1);
 }
 
 #[tokio::test]

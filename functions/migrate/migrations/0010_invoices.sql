@@ -94,18 +94,26 @@ CREATE TABLE IF NOT EXISTS number_series (
     PRIMARY KEY (series, year)
 );
 
--- The next number of one of a kind's sixteen series, A to P, in the year of `moment`, in UTC: always the same one of a
--- customer's. Whoever takes one keeps the series locked until the end of the transaction, and gives the number back by
--- rolling back: so no series has gaps, and the number is taken last. There are several, as Article 226 (2) of the VAT
--- directive allows, because the bills of a single one would wait for each other's commits.
-CREATE OR REPLACE FUNCTION next_number(kind text, prefix text, customer uuid, moment timestamptz) RETURNS text
+-- The next number of a kind in the year of `moment`, in UTC, of the first of its series, A to Z, that nobody is taking
+-- one of: as many are in use as invoices are ever made at once. Whoever takes one keeps the series locked until the end of
+-- the transaction, and gives the number back by rolling back: so no series has gaps, and the number is taken last. There
+-- are several, as Article 226 (2) of the VAT directive allows, because the bills of a single one would wait for each
+-- other's commits.
+CREATE OR REPLACE FUNCTION next_number(kind text, prefix text, moment timestamptz) RETURNS text
 LANGUAGE plpgsql AS $$
 DECLARE
-    letter text := chr(ascii('A') + get_byte(uuid_send(customer), 15) % 16);
-    in_series text := kind || '-' || letter;
+    nth integer := 0;
+    letter text;
+    in_series text;
     of_year integer := extract(year FROM moment AT TIME ZONE 'UTC');
     taken text;
 BEGIN
+    WHILE nth < 26 AND NOT pg_try_advisory_xact_lock(hashtext('NUMBER/' || kind), nth) LOOP
+        nth := nth + 1;
+    END LOOP;
+    -- None is free: any, and its row is waited for.
+    letter := chr(ascii('A') + CASE WHEN nth < 26 THEN nth ELSE pg_backend_pid() % 26 END);
+    in_series := kind || '-' || letter;
     -- Who waits for an update carries on where it waited; an upsert that had to wait begins anew.
     UPDATE number_series SET last = last + 1 WHERE series = in_series AND year = of_year
     RETURNING last::text INTO taken;
@@ -211,7 +219,7 @@ BEGIN
     INSERT INTO invoices (id, number, kind, user_id, session_id, subscription_id, subscription_period_id, booking_id,
                           tariff_id, plan_id, amount, net, vat, vat_rate, currency, paid_amount, energy_kwh, due_date,
                           status, method, paid_at, remind_on, created_at, lines)
-    VALUES ((invoice->>'id')::uuid, next_number('INVOICE', '', customer, moment), invoice->>'kind', customer,
+    VALUES ((invoice->>'id')::uuid, next_number('INVOICE', '', moment), invoice->>'kind', customer,
             (invoice->>'sessionId')::uuid, (invoice->>'subscriptionId')::uuid,
             (invoice->>'subscriptionPeriodId')::uuid, (invoice->>'bookingId')::uuid,
             (invoice->>'tariffId')::uuid, (invoice->>'planId')::uuid,
@@ -314,7 +322,7 @@ BEGIN
     WHERE id = corrected;
     INSERT INTO invoices (id, number, kind, user_id, corrects_invoice_id, tariff_id, plan_id, amount, net, vat, vat_rate,
                           currency, paid_amount, due_date, status, method, paid_at, reason, created_at, lines)
-    VALUES (new_invoice, next_number('CREDIT_NOTE', 'CN-', original.user_id, moment), 'CREDIT_NOTE', original.user_id,
+    VALUES (new_invoice, next_number('CREDIT_NOTE', 'CN-', moment), 'CREDIT_NOTE', original.user_id,
             corrected, original.tariff_id, original.plan_id, -back, vat_back - back, -vat_back, original.vat_rate,
             original.currency, -back, (moment AT TIME ZONE 'UTC')::date, 'PAID', NULL, moment, why,
             date_trunc('milliseconds', moment), jsonb_build_array(jsonb_build_object(

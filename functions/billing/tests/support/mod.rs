@@ -116,16 +116,9 @@ impl World {
         self.postgres.down();
     }
 
-    /// A driver with a wallet that an operator has filled. Invoices of all drivers are of the series A.
+    /// A driver with a wallet that an operator has filled.
     pub(crate) async fn driver(&self, balance: &str) -> UserId {
-        self.driver_of_series(0, balance).await
-    }
-
-    /// One whose invoices are of that one of the sixteen series.
-    pub(crate) async fn driver_of_series(&self, series: u8, balance: &str) -> UserId {
-        let mut id = UserId::new().uuid().into_bytes();
-        id[15] = id[15] / 16 * 16 + series;
-        let id = UserId::from(Uuid::from_bytes(id));
+        let id = UserId::new();
         self.run(&format!(
             "INSERT INTO users (id, email, name, password_hash, id_tag, created_at, updated_at)
              VALUES ('{id}', '{id}@example.com', 'Ada <Lovelace>', '-', '{}', now(), now())",

@@ -27,7 +27,9 @@ fn without_empty(payload: &RawValue) -> Option<Box<RawValue>> {
     let all = sampled.len();
     sampled.retain(|value| {
         let is_empty = value["sampledValue"].as_array().is_some_and(Vec::is_empty);
-        !(is_empty && value["timestamp"].is_string() && value.as_object().is_some_and(|value| value.len() == 2))
+        !(is_empty
+            && value["timestamp"].is_string()
+            && value.as_object().is_some_and(|value| value.len() == 2))
     });
     (sampled.len() < all).then(|| to_raw_value(&request).ok()).flatten()
 }
