@@ -16,9 +16,9 @@ use crate::stack::Stack;
 
 const ROUNDS: usize = 5;
 /// Calls of each kind in a round.
-const CALLS: usize = 20_000;
+const CALLS: usize = 10_000;
 /// Connectors and drivers that have a hold, where they shall have one: enough that few are asked for twice in a round.
-const WITH_A_HOLD: usize = 200_000;
+const WITH_A_HOLD: usize = 250_000;
 /// Of twelve digits, as many as the end of an id has.
 const ANY: &str = "__rand_int__";
 /// What is measured leaves nothing among the stack's keys.

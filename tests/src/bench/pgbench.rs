@@ -7,12 +7,10 @@ use tokio::process::Command;
 use crate::Result;
 use crate::stack::Stack;
 
-/// Branches: one for each client, so that the peer is not held up by its own rows.
-pub(super) const SCALE: i64 = 16;
-
-/// Transactions a second of `clients` connections for `seconds`. Its tables are made before and dropped after.
+/// Transactions a second of `clients` connections for `seconds`. Its tables are made before and dropped after; there are
+/// as many branches as clients, so that the peer is not held up by its own rows.
 pub async fn measure(stack: &Stack, clients: usize, seconds: u64) -> Result<f64> {
-    create_tables(stack).await?;
+    create_tables(stack, clients).await?;
     let (clients, seconds) = (clients.to_string(), seconds.to_string());
     let load = ["-M", "prepared", "-n", "-c", &clients, "-j", "2", "-T", &seconds];
     let told = run(stack, &load).await;
@@ -23,8 +21,8 @@ pub async fn measure(stack: &Stack, clients: usize, seconds: u64) -> Result<f64>
     Ok(number.parse()?)
 }
 
-pub(super) async fn create_tables(stack: &Stack) -> Result<()> {
-    run(stack, &["-i", "-q", "-s", &SCALE.to_string()]).await.map(drop)
+pub(super) async fn create_tables(stack: &Stack, branches: usize) -> Result<()> {
+    run(stack, &["-i", "-q", "-s", &branches.to_string()]).await.map(drop)
 }
 
 pub(super) async fn drop_tables(stack: &Stack) -> Result<()> {

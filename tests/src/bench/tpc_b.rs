@@ -30,7 +30,7 @@ const TRANSACTION: &str = "
 
 /// Transactions a second of `clients` connections for `seconds`.
 pub async fn measure(stack: &Stack, clients: usize, seconds: u64) -> Result<f64> {
-    pgbench::create_tables(stack).await?;
+    pgbench::create_tables(stack, clients).await?;
     stack.sql(TRANSACTION).await?;
     let done = run(stack, clients, Duration::from_secs(seconds)).await;
     stack.sql("DROP FUNCTION bench_tpc_b").await?;
@@ -40,6 +40,7 @@ pub async fn measure(stack: &Stack, clients: usize, seconds: u64) -> Result<f64>
 
 async fn run(stack: &Stack, clients: usize, time: Duration) -> Result<f64> {
     let database = database(stack).await?;
+    let branches = i64::try_from(clients)?;
     let (done, started) = (AtomicUsize::new(0), Instant::now());
     let workers = (0..clients).map(async |_| {
         while started.elapsed() < time {
@@ -47,9 +48,9 @@ async fn run(stack: &Stack, clients: usize, time: Duration) -> Result<f64> {
                 "SELECT bench_tpc_b(:account::bigint, :teller::bigint, :branch::bigint, :change::bigint)",
             );
             let call = call
-                .bind("account", rand::random_range(1..=100_000 * pgbench::SCALE))
-                .bind("teller", rand::random_range(1..=10 * pgbench::SCALE))
-                .bind("branch", rand::random_range(1..=pgbench::SCALE))
+                .bind("account", rand::random_range(1..=100_000 * branches))
+                .bind("teller", rand::random_range(1..=10 * branches))
+                .bind("branch", rand::random_range(1..=branches))
                 .bind("change", rand::random_range(-5000..=5000_i64));
             database.row::<Value>(call).await?.ok_or("no balance")?;
             done.fetch_add(1, Ordering::Relaxed);

@@ -22,9 +22,6 @@ use tests::capacity::{self, Measured};
 use tests::journey::{self, Site};
 use tests::stack::Stack;
 
-/// Connections that bill, and that pgbench has.
-const CLIENTS: usize = 16;
-
 /// Measures the running stack.
 #[derive(Parser)]
 struct Options {
@@ -34,6 +31,9 @@ struct Options {
     /// How long each load lasts, in seconds.
     #[arg(long, default_value_t = 10)]
     seconds: u64,
+    /// Connections that bill, and that pgbench has.
+    #[arg(long, default_value_t = 24)]
+    clients: usize,
     /// Measures no other section; may be repeated.
     #[arg(long)]
     only: Vec<Section>,
@@ -85,6 +85,10 @@ async fn main() -> Result<()> {
     let driver = Account::driver(&stack, "Bench").await?;
     let site = journey::site(&stack, &operator, quiet).await?;
 
+    // While nothing else is asked of the database.
+    if options.wants(Section::Billing) {
+        billing(&stack, &site, &options, tell).await?;
+    }
     if options.wants(Section::FrontDoor) {
         front_door(&stack, &site, time, tell).await?;
     }
@@ -121,9 +125,6 @@ async fn main() -> Result<()> {
         let served = vendor_webhook::measure(&stack, &operator, &site.station, time).await?;
         served.tell("POST /v1/vendor/webhooks/connector-status", 200.0, tell);
         costs.insert("vendor-webhook".into(), served.cost);
-    }
-    if options.wants(Section::Billing) {
-        billing(&stack, &site, options.seconds, tell).await?;
     }
     let (function, resident_mb) = largest_process(&stack).await?;
     let name = format!("most that a process ever held in this run ({function})");
@@ -190,13 +191,15 @@ async fn nearby(stack: &Stack, time: Duration, tell: Tell<'_>) -> Result<()> {
     Ok(())
 }
 
-async fn billing(stack: &Stack, site: &Site, seconds: u64, tell: Tell<'_>) -> Result<()> {
-    let peer = pgbench::measure(stack, CLIENTS, seconds).await?;
-    let call_each = tpc_b::measure(stack, CLIENTS, seconds).await?;
-    let billed = billing::measure(stack, site, CLIENTS, seconds).await?;
-    tell(Figure::reported("pgbench TPC-B-like, prepared, 16 clients, scale 16", peer, "tx/s"));
+async fn billing(stack: &Stack, site: &Site, options: &Options, tell: Tell<'_>) -> Result<()> {
+    let Options { clients, seconds, .. } = *options;
+    let peer = pgbench::measure(stack, clients, seconds).await?;
+    let call_each = tpc_b::measure(stack, clients, seconds).await?;
+    let billed = billing::measure(stack, site, clients, seconds).await?;
+    let name = format!("pgbench TPC-B-like, prepared, {clients} clients, scale {clients}");
+    tell(Figure::reported(name, peer, "tx/s"));
     tell(Figure::reported("  the same five statements, one Data API call each", call_each, "tx/s"));
-    tell(Figure::reported("sessions billed, one Data API call each, 16 clients", billed.rate, "/s"));
+    tell(Figure::reported("sessions billed, one Data API call each", billed.rate, "/s"));
     tell(Figure::at_least("  of TPC-B by Data API call", billed.rate / call_each * 100.0, "%", 50.0));
     tell(Figure::at_least("  of pgbench's own rate", billed.rate / peer * 100.0, "%", 50.0));
     tell(Figure::at_most("  not billed exactly once", billed.wrong as f64, "", 0.0));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dashmap::DashMap;
 use deadpool_postgres::{
-    Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, Timeouts,
+    Manager, ManagerConfig, Object, Pool, PoolError, QueueMode, RecyclingMethod, Runtime, Timeouts,
 };
 use tokio_postgres::NoTls;
 
@@ -46,6 +46,8 @@ impl Pools {
             Manager::from_config(postgres, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
         Pool::builder(manager)
             .max_size(self.size)
+            // What was used last has its statements planned and its memory at hand.
+            .queue_mode(QueueMode::Lifo)
             .timeouts(Timeouts { wait: Some(WAIT), create: Some(WAIT), recycle: Some(WAIT) })
             .runtime(Runtime::Tokio1)
             .build()
