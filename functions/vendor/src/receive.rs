@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use shared::{Caller, Failure, MissingSetting, VendorId, setting};
 use tracing::{info, warn};
 
+use crate::report::occurred_at;
 use crate::signature::{Signed, UNSIGNED};
 use crate::{Keyring, Kind, Report, Told};
 
@@ -62,7 +63,7 @@ impl Desk {
             return Err(UNSIGNED);
         }
         let told = Told::parse(kind, request.body())?;
-        let (occurred_at, correlation_id) = (signed.at, caller.correlation_id);
+        let (occurred_at, correlation_id) = (occurred_at(request.body(), signed.at)?, caller.correlation_id);
         self.queue(&Report { vendor_id, webhook_id: signed.id, occurred_at, correlation_id, told }).await?;
         Ok(Reply::accepted(Accepted { accepted: true }))
     }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use chrono::{SubsecRound, TimeDelta};
 use serde::de::Deserializer;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value, json};
@@ -14,6 +15,9 @@ use crate::{Cost, IdTag, MeterKwh, VendorConnectorId, VendorSessionId};
 
 /// As JSON; more is nothing that belongs to a connector's status.
 const MOST_METADATA: usize = 4096;
+
+/// How long before it is sent what a webhook tells may have happened.
+const OLDEST: TimeDelta = TimeDelta::days(30);
 
 /// Which webhook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -127,7 +131,7 @@ pub struct Report {
     pub vendor_id: VendorId,
     /// A repeated delivery carries the same.
     pub webhook_id: WebhookId,
-    /// When it happened: when the webhook was sent.
+    /// When it happened, as [`occurred_at`] has it.
     pub occurred_at: Timestamp,
     /// Follows the webhook to its end.
     pub correlation_id: CorrelationId,
@@ -168,6 +172,26 @@ impl Told {
             Self::SessionEnd(_) => Kind::SessionEnd,
         }
     }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Occurred {
+    occurred_at: Option<Timestamp>,
+}
+
+/// When what a webhook's body tells happened, to the millisecond: its `occurredAt`, which stays the same however often
+/// the webhook is sent; without it, when this one was sent. Only moments of the thirty days before that are possible.
+pub(crate) fn occurred_at(body: &[u8], sent_at: Timestamp) -> Result<Timestamp, Failure> {
+    let told: Occurred = serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_slice(body))
+        .map_err(|error| invalid(&error.path().to_string(), &error.inner().to_string()))?;
+    let Some(at) = told.occurred_at else { return Ok(sent_at) };
+    // `sent_at` is told in full seconds.
+    if at < sent_at - OLDEST || at >= sent_at + TimeDelta::seconds(1) {
+        let why = "must be before webhook-timestamp, by at most thirty days";
+        return Err(Failure::invalid("occurredAt", why));
+    }
+    Ok(at.trunc_subsecs(3))
 }
 
 /// A field that is missing has no path of its own: serde names it in the message alone.

@@ -224,6 +224,40 @@ async fn what_a_vendor_signs_is_queued_word_for_word_and_nothing_else_is() {
     assert_eq!(front.cloud.queued().await, [Value::Null; 0]);
 }
 
+/// A webhook that is sent again has another timestamp, by the letter of Standard Webhooks.
+#[tokio::test]
+async fn what_a_vendor_says_of_when_it_happened_outlasts_repetitions() {
+    let front = Front::new().await;
+    let (office, now) = (Office::new(&front.cloud).await, front.now);
+    let (vendor, secret) = office.register("ChargeNet", now).await;
+    let told = |at: Value| {
+        let mut body = body();
+        body["occurredAt"] = at;
+        body.to_string()
+    };
+    for (occurred, expected) in [
+        (json!("2026-02-21T15:29:59.1234+01:00"), Some("2026-02-21T14:29:59.123Z")),
+        (json!("2026-01-22T14:31:00Z"), Some("2026-01-22T14:31:00Z")),
+        (json!("2026-02-21T14:31:00.999Z"), Some("2026-02-21T14:31:00.999Z")),
+        (Value::Null, Some("2026-02-21T14:31:00Z")),
+        (json!("2026-02-21T14:31:01Z"), None),
+        (json!("2026-01-22T14:30:59Z"), None),
+        (json!("yesterday"), None),
+        (json!(1_771_684_260), None),
+    ] {
+        let post = signed(vendor, &secret, now, &told(occurred.clone()));
+        let (status, answer) = front.post(Kind::SessionEnd, &post, now).await;
+        let queued = front.cloud.queued().await;
+        match expected {
+            Some(at) => assert_eq!((status, &queued[0]["occurredAt"]), (202, &json!(at)), "{occurred}"),
+            None => {
+                assert_eq!((status, &answer["error"]["field"]), (400, &json!("occurredAt")), "{answer}");
+                assert!(queued.is_empty());
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_new_key_signs_at_once_and_an_old_one_until_its_end() {
     let front = Front::new().await;
