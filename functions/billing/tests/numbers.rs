@@ -95,6 +95,12 @@ async fn all_series_may_be_in_use() {
     }
     let session = world.session(driver, Session::default()).await;
     let finish = async {
+        // One that is not asked to wait would be free by then.
+        while world.one("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted").await
+            != 1
+        {
+            tokio::task::yield_now().await;
+        }
         // Which of them is waited for is not told.
         for other in &others {
             other.batch_execute("ROLLBACK").await.unwrap();

@@ -111,8 +111,12 @@ BEGIN
     WHILE nth < 26 AND NOT pg_try_advisory_xact_lock(hashtext('NUMBER/' || kind), nth) LOOP
         nth := nth + 1;
     END LOOP;
-    -- None is free: any, and its row is waited for.
-    letter := chr(ascii('A') + CASE WHEN nth < 26 THEN nth ELSE pg_backend_pid() % 26 END);
+    IF nth = 26 THEN
+        -- None is free: any is waited for.
+        nth := pg_backend_pid() % 26;
+        PERFORM pg_advisory_xact_lock(hashtext('NUMBER/' || kind), nth);
+    END IF;
+    letter := chr(ascii('A') + nth);
     in_series := kind || '-' || letter;
     -- Who waits for an update carries on where it waited; an upsert that had to wait begins anew.
     UPDATE number_series SET last = last + 1 WHERE series = in_series AND year = of_year
