@@ -1,15 +1,14 @@
 //! How many sessions a second are billed, one Data API call each: the very statement that `bill-session` sends, without
 //! the bus around it. Every session is billed once, the wallets hold enough.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use billing::{Facts, Priced, bill_statement};
-use serde_json::{Value, json};
+use serde_json::json;
 use shared::{CorrelationId, SessionId};
 use tariff::Tariff;
 
-use super::database::database;
+use super::database;
 use crate::Result;
 use crate::journey::Site;
 use crate::stack::Stack;
@@ -29,7 +28,6 @@ pub struct Billed {
 
 /// `clients` connections bill for `seconds`.
 pub async fn measure(stack: &Stack, site: &Site, clients: usize, seconds: u64) -> Result<Billed> {
-    let database = database(stack).await?;
     let correlation_id = CorrelationId::new();
     let tariff =
         "SELECT tariff_document(tariffs)::text FROM tariffs WHERE station_id IS NULL AND operator IS NULL";
@@ -37,24 +35,14 @@ pub async fn measure(stack: &Stack, site: &Site, clients: usize, seconds: u64) -
         serde_json::from_str(stack.sql(tariff).await?.first().ok_or("no tariff")?.try_get(0)?)?;
     let sessions = sessions(stack, site, &tariff).await?;
 
-    let (next, started) = (AtomicUsize::new(0), Instant::now());
-    let time = Duration::from_secs(seconds);
-    let workers = (0..clients).map(async |_| {
-        while started.elapsed() < time {
-            let (id, facts) = sessions.get(next.fetch_add(1, Ordering::Relaxed)).ok_or("too few sessions")?;
-            let now = chrono::Utc::now();
-            let priced = Priced::new(facts.clone(), Some(&tariff), Vec::new(), now)?;
-            let statement = bill_statement(*id, Some(&priced), now, correlation_id)?;
-            let written: Option<Value> = database.row(statement).await?;
-            if written.as_ref().is_none_or(|written| written["outcome"]["result"] != "BILLED") {
-                return Err(format!("not billed: {written:?}").into());
-            }
-        }
-        Ok::<_, crate::Error>(())
-    });
-    futures::future::try_join_all(workers).await?;
-    let took = started.elapsed();
-    let billed = next.into_inner();
+    let now = chrono::Utc::now();
+    let mut bills = Vec::with_capacity(sessions.len());
+    for (id, facts) in sessions {
+        let priced = Priced::new(facts, Some(&tariff), Vec::new(), now)?;
+        bills.push(bill_statement(id, Some(&priced), now, correlation_id)?);
+    }
+    let calls = database::calls(stack, bills).await?;
+    let (billed, rate) = database::flood(stack, &calls, clients, Duration::from_secs(seconds)).await?;
 
     // Nobody shall be told of them.
     stack
@@ -68,7 +56,7 @@ pub async fn measure(stack: &Stack, site: &Site, clients: usize, seconds: u64) -
     let unlike = "SELECT count(*) FROM users WHERE wallet_balance <>
         (SELECT coalesce(sum(amount), 0) FROM wallet_entries WHERE user_id = users.id)";
     let missing = i64::try_from(billed)? - stack.count(&invoices).await?;
-    Ok(Billed { rate: billed as f64 / took.as_secs_f64(), wrong: missing.abs() + stack.count(unlike).await? })
+    Ok(Billed { rate, wrong: missing.abs() + stack.count(unlike).await? })
 }
 
 /// Sessions that have ended and wait for their bills, with what their prices depend on.

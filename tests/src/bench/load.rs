@@ -83,6 +83,11 @@ impl<'a> Calls<'a> {
         Self { origin: origin.to_owned(), call: Box::new(call), made: AtomicUsize::new(0), from_many: true }
     }
 
+    /// Calls of one client, to the door at `origin`.
+    pub fn from_one(origin: &str, call: impl Fn(usize) -> Option<Call> + 'a) -> Self {
+        Self { from_many: false, ..Self::from_many(origin, call) }
+    }
+
     fn repeat(post: &Post) -> Result<Self> {
         let uri: Uri = post.url.parse()?;
         let origin = format!("http://{}", uri.authority().ok_or("no host")?);

@@ -1,14 +1,11 @@
 //! The peer of the billing figure on equal terms: pgbench's TPC-B-like transaction as one function of the database, one
 //! Data API call each.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use serde_json::Value;
 use shared::Statement;
 
-use super::database::database;
-use super::pgbench;
+use super::{database, pgbench};
 use crate::Result;
 use crate::stack::Stack;
 
@@ -28,6 +25,9 @@ const TRANSACTION: &str = "
     END;
     $$";
 
+/// More than are called for in any time that is measured.
+const CALLS: usize = 40_000;
+
 /// Transactions a second of `clients` connections for `seconds`.
 pub async fn measure(stack: &Stack, clients: usize, seconds: u64) -> Result<f64> {
     pgbench::create_tables(stack, clients).await?;
@@ -39,24 +39,16 @@ pub async fn measure(stack: &Stack, clients: usize, seconds: u64) -> Result<f64>
 }
 
 async fn run(stack: &Stack, clients: usize, time: Duration) -> Result<f64> {
-    let database = database(stack).await?;
     let branches = i64::try_from(clients)?;
-    let (done, started) = (AtomicUsize::new(0), Instant::now());
-    let workers = (0..clients).map(async |_| {
-        while started.elapsed() < time {
-            let call = Statement::new(
-                "SELECT bench_tpc_b(:account::bigint, :teller::bigint, :branch::bigint, :change::bigint)",
-            );
-            let call = call
-                .bind("account", rand::random_range(1..=100_000 * branches))
-                .bind("teller", rand::random_range(1..=10 * branches))
-                .bind("branch", rand::random_range(1..=branches))
-                .bind("change", rand::random_range(-5000..=5000_i64));
-            database.row::<Value>(call).await?.ok_or("no balance")?;
-            done.fetch_add(1, Ordering::Relaxed);
-        }
-        Ok::<_, crate::Error>(())
-    });
-    futures::future::try_join_all(workers).await?;
-    Ok(done.into_inner() as f64 / started.elapsed().as_secs_f64())
+    let transaction = |_| {
+        let call = Statement::new(
+            "SELECT bench_tpc_b(:account::bigint, :teller::bigint, :branch::bigint, :change::bigint)",
+        );
+        call.bind("account", rand::random_range(1..=100_000 * branches))
+            .bind("teller", rand::random_range(1..=10 * branches))
+            .bind("branch", rand::random_range(1..=branches))
+            .bind("change", rand::random_range(-5000..=5000_i64))
+    };
+    let calls = database::calls(stack, (0..CALLS).map(transaction).collect()).await?;
+    Ok(database::flood(stack, &calls, clients, time).await?.1)
 }
