@@ -1,5 +1,5 @@
 //! How many sessions a second are billed, one Data API call each: the very statement that `bill-session` sends, without
-//! the bus around it. Every session is billed once, the wallets hold enough.
+//! the bus around it, in turns with pgbench. Every session is billed once, the wallets hold enough.
 
 use std::time::Duration;
 
@@ -8,7 +8,8 @@ use serde_json::json;
 use shared::{CorrelationId, SessionId};
 use tariff::Tariff;
 
-use super::database;
+use super::load::Call;
+use super::{database, pgbench, tpc_b};
 use crate::Result;
 use crate::journey::Site;
 use crate::stack::Stack;
@@ -17,33 +18,66 @@ const DRIVERS: u32 = 200;
 /// More than are billed in any time that is measured.
 const SESSIONS: u32 = 30_000;
 
-/// What billing came to.
+/// Each side has so many turns, so that a machine that is slower for a moment is slower for all.
+const TURNS: u32 = 3;
+
+/// Rates a second.
 #[derive(Debug, Clone, Copy)]
-pub struct Billed {
-    /// Sessions a second.
-    pub rate: f64,
+pub struct Compared {
+    /// pgbench's transactions.
+    pub pgbench: f64,
+    /// The same as one function, a Data API call each.
+    pub tpc_b: f64,
+    /// Sessions billed, a Data API call each.
+    pub billed: f64,
     /// Sessions without exactly one invoice, and wallets that are not the sum of their entries.
     pub wrong: i64,
 }
 
-/// `clients` connections bill for `seconds`.
-pub async fn measure(stack: &Stack, site: &Site, clients: usize, seconds: u64) -> Result<Billed> {
+/// `clients` connections bill, and do what pgbench does, for `seconds` each.
+pub async fn compare(stack: &Stack, site: &Site, clients: usize, seconds: u64) -> Result<Compared> {
     let correlation_id = CorrelationId::new();
+    let bills = bills(stack, site, correlation_id).await?;
+    pgbench::create_tables(stack, clients).await?;
+    let transactions = tpc_b::prepare(stack, clients).await?;
+
+    let seconds = seconds.div_ceil(TURNS.into());
+    let time = Duration::from_secs(seconds);
+    let (mut pgbench, mut tpc_b, mut billed) = (0.0, 0.0, 0.0);
+    let (mut bills_made, mut transactions_made) = (0, 0);
+    for _ in 0..TURNS {
+        pgbench += pgbench::measure(stack, clients, seconds).await? / f64::from(TURNS);
+        let (made, rate) = database::flood(stack, &transactions[transactions_made..], clients, time).await?;
+        (transactions_made, tpc_b) = (transactions_made + made, tpc_b + rate / f64::from(TURNS));
+        let (made, rate) = database::flood(stack, &bills[bills_made..], clients, time).await?;
+        (bills_made, billed) = (bills_made + made, billed + rate / f64::from(TURNS));
+    }
+    tpc_b::drop_function(stack).await?;
+    pgbench::drop_tables(stack).await?;
+
+    let wrong = wrong(stack, bills_made, correlation_id).await?;
+    // What this wrote shall not reach the disk while something else is measured.
+    stack.sql("VACUUM ANALYZE").await?;
+    stack.sql("CHECKPOINT").await?;
+    Ok(Compared { pgbench, tpc_b, billed, wrong })
+}
+
+/// Calls that bill a session each.
+async fn bills(stack: &Stack, site: &Site, correlation_id: CorrelationId) -> Result<Vec<Call>> {
     let tariff =
         "SELECT tariff_document(tariffs)::text FROM tariffs WHERE station_id IS NULL AND operator IS NULL";
     let tariff: Tariff =
         serde_json::from_str(stack.sql(tariff).await?.first().ok_or("no tariff")?.try_get(0)?)?;
-    let sessions = sessions(stack, site, &tariff).await?;
-
     let now = chrono::Utc::now();
-    let mut bills = Vec::with_capacity(sessions.len());
-    for (id, facts) in sessions {
+    let mut bills = Vec::new();
+    for (id, facts) in sessions(stack, site, &tariff).await? {
         let priced = Priced::new(facts, Some(&tariff), Vec::new(), now)?;
         bills.push(bill_statement(id, Some(&priced), now, correlation_id)?);
     }
-    let calls = database::calls(stack, bills).await?;
-    let (billed, rate) = database::flood(stack, &calls, clients, Duration::from_secs(seconds)).await?;
+    database::calls(stack, bills).await
+}
 
+async fn wrong(stack: &Stack, billed: usize, correlation_id: CorrelationId) -> Result<i64> {
     // Nobody shall be told of them.
     stack
         .sql(&format!("UPDATE outbox SET published_at = now() WHERE correlation_id = '{correlation_id}'"))
@@ -56,11 +90,7 @@ pub async fn measure(stack: &Stack, site: &Site, clients: usize, seconds: u64) -
     let unlike = "SELECT count(*) FROM users WHERE wallet_balance <>
         (SELECT coalesce(sum(amount), 0) FROM wallet_entries WHERE user_id = users.id)";
     let missing = i64::try_from(billed)? - stack.count(&invoices).await?;
-    let wrong = missing.abs() + stack.count(unlike).await?;
-    // What this wrote shall not reach the disk while something else is measured.
-    stack.sql("VACUUM ANALYZE").await?;
-    stack.sql("CHECKPOINT").await?;
-    Ok(Billed { rate, wrong })
+    Ok(missing.abs() + stack.count(unlike).await?)
 }
 
 /// Sessions that have ended and wait for their bills, with what their prices depend on.

@@ -92,7 +92,7 @@ pub async fn measure(stack: &Stack, beside: Beside, depth: usize) -> Result<Comp
 }
 
 /// What a round took, or all of them.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 struct Spent {
     seconds: f64,
     /// Of Redis itself, for a call.

@@ -7,20 +7,17 @@ use tokio::process::Command;
 use crate::Result;
 use crate::stack::Stack;
 
-/// Transactions a second of `clients` connections for `seconds`. Its tables are made before and dropped after; there are
-/// as many branches as clients, so that the peer is not held up by its own rows.
-pub async fn measure(stack: &Stack, clients: usize, seconds: u64) -> Result<f64> {
-    create_tables(stack, clients).await?;
+/// Transactions a second of `clients` connections for `seconds`, on tables that are there.
+pub(super) async fn measure(stack: &Stack, clients: usize, seconds: u64) -> Result<f64> {
     let (clients, seconds) = (clients.to_string(), seconds.to_string());
     let load = ["-M", "prepared", "-n", "-c", &clients, "-j", "2", "-T", &seconds];
-    let told = run(stack, &load).await;
-    drop_tables(stack).await?;
-    let told = told?;
+    let told = run(stack, &load).await?;
     let line = told.lines().find(|line| line.starts_with("tps = ")).ok_or("pgbench told no tps")?;
     let number = line.trim_start_matches("tps = ").split(' ').next().unwrap_or_default();
     Ok(number.parse()?)
 }
 
+/// As many branches as clients, so that the peer is not held up by its own rows.
 pub(super) async fn create_tables(stack: &Stack, branches: usize) -> Result<()> {
     run(stack, &["-i", "-q", "-s", &branches.to_string()]).await.map(drop)
 }

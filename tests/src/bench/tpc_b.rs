@@ -1,11 +1,10 @@
 //! The peer of the billing figure on equal terms: pgbench's TPC-B-like transaction as one function of the database, one
 //! Data API call each.
 
-use std::time::Duration;
-
 use shared::Statement;
 
-use super::{database, pgbench};
+use super::database;
+use super::load::Call;
 use crate::Result;
 use crate::stack::Stack;
 
@@ -28,17 +27,9 @@ const TRANSACTION: &str = "
 /// More than are called for in any time that is measured.
 const CALLS: usize = 40_000;
 
-/// Transactions a second of `clients` connections for `seconds`.
-pub async fn measure(stack: &Stack, clients: usize, seconds: u64) -> Result<f64> {
-    pgbench::create_tables(stack, clients).await?;
+/// Has the function made, and calls of it ready.
+pub(super) async fn prepare(stack: &Stack, clients: usize) -> Result<Vec<Call>> {
     stack.sql(TRANSACTION).await?;
-    let done = run(stack, clients, Duration::from_secs(seconds)).await;
-    stack.sql("DROP FUNCTION bench_tpc_b").await?;
-    pgbench::drop_tables(stack).await?;
-    done
-}
-
-async fn run(stack: &Stack, clients: usize, time: Duration) -> Result<f64> {
     let branches = i64::try_from(clients)?;
     let transaction = |_| {
         let call = Statement::new(
@@ -49,6 +40,9 @@ async fn run(stack: &Stack, clients: usize, time: Duration) -> Result<f64> {
             .bind("branch", rand::random_range(1..=branches))
             .bind("change", rand::random_range(-5000..=5000_i64))
     };
-    let calls = database::calls(stack, (0..CALLS).map(transaction).collect()).await?;
-    Ok(database::flood(stack, &calls, clients, time).await?.1)
+    database::calls(stack, (0..CALLS).map(transaction).collect()).await
+}
+
+pub(super) async fn drop_function(stack: &Stack) -> Result<()> {
+    stack.sql("DROP FUNCTION bench_tpc_b").await.map(drop)
 }

@@ -15,8 +15,7 @@ use tests::bench::load::{self, Post};
 use tests::bench::sample::Sample;
 use tests::bench::service::Costs;
 use tests::bench::{
-    billed, billing, live, login, pgbench, push, rest, service, spawn, tpc_b, uncached, usual,
-    vendor_webhook, webhook,
+    billed, billing, live, login, push, rest, service, spawn, uncached, usual, vendor_webhook, webhook,
 };
 use tests::capacity::{self, Measured};
 use tests::journey::{self, Site};
@@ -193,16 +192,14 @@ async fn nearby(stack: &Stack, time: Duration, tell: Tell<'_>) -> Result<()> {
 
 async fn billing(stack: &Stack, site: &Site, options: &Options, tell: Tell<'_>) -> Result<()> {
     let Options { clients, seconds, .. } = *options;
-    let peer = pgbench::measure(stack, clients, seconds).await?;
-    let call_each = tpc_b::measure(stack, clients, seconds).await?;
-    let billed = billing::measure(stack, site, clients, seconds).await?;
+    let rates = billing::compare(stack, site, clients, seconds).await?;
     let name = format!("pgbench TPC-B-like, prepared, {clients} clients, scale {clients}");
-    tell(Figure::reported(name, peer, "tx/s"));
-    tell(Figure::reported("  the same five statements, one Data API call each", call_each, "tx/s"));
-    tell(Figure::reported("sessions billed, one Data API call each", billed.rate, "/s"));
-    tell(Figure::reported("  of TPC-B by Data API call", billed.rate / call_each * 100.0, "%"));
-    tell(Figure::at_least("  of pgbench's own rate", billed.rate / peer * 100.0, "%", 50.0));
-    tell(Figure::at_most("  not billed exactly once", billed.wrong as f64, "", 0.0));
+    tell(Figure::reported(name, rates.pgbench, "tx/s"));
+    tell(Figure::reported("  the same five statements, one Data API call each", rates.tpc_b, "tx/s"));
+    tell(Figure::reported("sessions billed, one Data API call each", rates.billed, "/s"));
+    tell(Figure::reported("  of TPC-B by Data API call", rates.billed / rates.tpc_b * 100.0, "%"));
+    tell(Figure::at_least("  of pgbench's own rate", rates.billed / rates.pgbench * 100.0, "%", 50.0));
+    tell(Figure::at_most("  not billed exactly once", rates.wrong as f64, "", 0.0));
     Ok(())
 }
 
