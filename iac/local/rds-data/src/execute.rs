@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use deadpool_postgres::{ClientWrapper, Object};
 use futures::StreamExt as _;
+use tokio::sync::Mutex;
 use tokio_postgres::NoTls;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
@@ -148,9 +149,11 @@ impl Inner {
         let goes_on = request.continue_after_timeout == Some(true);
         let api = self.clone();
         let output = self
-            .within_timeout(lease, goes_on, async move |lease| {
+            .within_timeout(lease, goes_on, async move |lease, connection| {
                 let result = api.run(&lease, &call, options).await;
+                let mut is_given_back = connection.lock().await;
                 api.settle(lease, &call, result.as_ref().err());
+                *is_given_back = true;
                 result
             })
             .await?;
@@ -171,8 +174,9 @@ impl Inner {
         let lease = self.lease(cluster, &request.resource_arn, database, request.transaction_id).await?;
         let api = self.clone();
         let update_results = vec![UpdateResult { generated_fields: [] }; calls.len()];
-        self.within_timeout(lease, false, async move |lease| {
+        self.within_timeout(lease, false, async move |lease, connection| {
             let result = api.run_batch(&lease, &calls).await;
+            *connection.lock().await = true;
             if let Some(call) = calls.first() {
                 api.settle(lease, call, result.as_ref().err());
             }
@@ -183,23 +187,28 @@ impl Inner {
     }
 
     /// Runs on a task of its own, because a statement goes on when its caller hangs up, and so may one whose
-    /// caller has been told that it timed out.
+    /// caller has been told that it timed out. It keeps its connection while it is being cancelled: the cancellation
+    /// may come when it has ended, and would then be that of the connection's next statement.
     async fn within_timeout<T: Send + 'static, Work>(
         &self,
         lease: Lease,
         goes_on: bool,
-        work: impl FnOnce(Lease) -> Work,
+        work: impl FnOnce(Lease, Arc<Mutex<bool>>) -> Work,
     ) -> Result<T, Failure>
     where
         Work: Future<Output = Result<T, Failure>> + Send + 'static,
     {
         let cancel = lease.client()?.cancel_token();
-        let mut task = tokio::spawn(work(lease));
+        let is_given_back = Arc::new(Mutex::new(false));
+        let mut task = tokio::spawn(work(lease, is_given_back.clone()));
         match tokio::time::timeout(self.config.statement_timeout, &mut task).await {
             Ok(finished) => finished.unwrap_or_else(|_| Err(Failure::internal())),
             Err(_) if goes_on => Err(Failure::timeout()),
             Err(_) => {
-                if cancel.cancel_query(NoTls).await.is_ok() {
+                let is_given_back = is_given_back.lock().await;
+                let is_cancelled = *is_given_back || cancel.cancel_query(NoTls).await.is_ok();
+                drop(is_given_back);
+                if is_cancelled {
                     // The connection is free again only after PostgreSQL has answered the statement.
                     drop(task.await);
                 }
