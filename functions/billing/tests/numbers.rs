@@ -3,30 +3,10 @@
 
 mod support;
 
-use std::collections::BTreeMap;
-
 use futures::future::join_all;
 use serde_json::Value;
 use shared::Currency;
 use support::{Session, World, at};
-
-async fn numbers(world: &World) -> Vec<String> {
-    let rows = world.all("SELECT number FROM invoices ORDER BY number").await;
-    rows.iter().map(|row| row["number"].as_str().unwrap().to_owned()).collect()
-}
-
-/// How many there are, each series having all from its first to its last.
-async fn gapless(world: &World) -> usize {
-    let numbers = numbers(world).await;
-    let mut series: BTreeMap<&str, u32> = BTreeMap::new();
-    for number in &numbers {
-        let (name, nth) = number.rsplit_once('-').unwrap();
-        let last = series.entry(name).or_default();
-        *last += 1;
-        assert_eq!(nth, format!("{last:06}"), "{numbers:?}");
-    }
-    numbers.len()
-}
 
 #[tokio::test]
 async fn concurrent_and_failing_bills_leave_no_gap() {
@@ -55,12 +35,12 @@ async fn concurrent_and_failing_bills_leave_no_gap() {
     let results = join_all(events.iter().map(|event| world.biller.bill(event, world.now))).await;
     assert_eq!(results.iter().filter(|result| result.is_err()).count(), 10);
     assert!(results.iter().flat_map(|result| result.as_ref().err()).all(shared::Failure::retryable));
-    assert_eq!(gapless(&world).await, 30);
+    assert_eq!(world.gapless_numbers().await.len(), 30);
 
     world.run("DROP TRIGGER doom ON outbox").await;
     let results = join_all(events.iter().map(|event| world.biller.bill(event, world.now))).await;
     assert!(results.iter().all(Result::is_ok), "{results:?}");
-    assert_eq!(gapless(&world).await, 40);
+    assert_eq!(world.gapless_numbers().await.len(), 40);
     assert_eq!(world.events("PAYMENT_COMPLETED").await.len(), 20);
     assert_eq!(world.events("INVOICE_GENERATED").await.len(), 20);
     world.assert_wallets_add_up().await;
@@ -76,11 +56,11 @@ async fn nobody_waits_for_a_number_and_one_that_is_given_back_is_taken_by_the_ne
     assert_eq!(taken.get::<_, String>(0), "2026-A-000001");
 
     world.bill(world.session(driver, Session::default()).await).await.unwrap();
-    assert_eq!(numbers(&world).await, ["2026-B-000001"]);
+    assert_eq!(world.numbers().await, ["2026-B-000001"]);
 
     unfinished.rollback().await.unwrap();
     world.bill(world.session(driver, Session::default()).await).await.unwrap();
-    assert_eq!(numbers(&world).await, ["2026-A-000001", "2026-B-000001"]);
+    assert_eq!(world.numbers().await, ["2026-A-000001", "2026-B-000001"]);
 }
 
 #[tokio::test]
@@ -108,7 +88,7 @@ async fn all_series_may_be_in_use() {
     };
     let (billed, ()) = tokio::join!(world.bill(session), finish);
     billed.unwrap();
-    assert_eq!(gapless(&world).await, 1);
+    assert_eq!(world.gapless_numbers().await.len(), 1);
 }
 
 #[tokio::test]
@@ -123,12 +103,12 @@ async fn the_year_is_that_of_utc_and_numbers_may_outgrow_six_digits() {
     ] {
         world.now = at(now);
         world.bill(world.session(driver, Session::default()).await).await.unwrap();
-        assert!(numbers(&world).await.contains(&number.to_owned()), "{number}");
+        assert!(world.numbers().await.contains(&number.to_owned()), "{number}");
     }
     world.run("UPDATE number_series SET last = 999999 WHERE year = 2027").await;
     world.now = at("2027-06-01T00:00:00Z");
     world.bill(world.session(driver, Session::default()).await).await.unwrap();
-    assert!(numbers(&world).await.contains(&"2027-A-1000000".to_owned()));
+    assert!(world.numbers().await.contains(&"2027-A-1000000".to_owned()));
 }
 
 #[tokio::test]

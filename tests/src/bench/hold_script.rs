@@ -75,7 +75,7 @@ pub async fn measure(stack: &Stack, beside: Beside, depth: usize) -> Result<Comp
         setting.add(load.run(&mut redis, "set", &set).await?);
         let spent = load.run(&mut redis, "evalsha", &hold(round, now)?).await?;
         // A hold that is taken is two keys.
-        let taken = calls_of(&mut redis, "set").await? / 2.0 / CALLS as f64;
+        let taken = statistic(&mut redis, "set", "calls").await? / 2.0 / CALLS as f64;
         if taken < 0.9 {
             return Err(format!("{taken} of the holds of free slots were taken").into());
         }
@@ -132,10 +132,6 @@ impl Load<'_> {
         let us = statistic(redis, name, "usec_per_call").await?;
         Ok(Spent { seconds: CALLS as f64 / rate, us })
     }
-}
-
-async fn calls_of(redis: &mut MultiplexedConnection, name: &str) -> Result<f64> {
-    statistic(redis, name, "calls").await
 }
 
 async fn statistic(redis: &mut MultiplexedConnection, name: &str, field: &str) -> Result<f64> {

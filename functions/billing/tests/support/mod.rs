@@ -1,6 +1,7 @@
 //! A real PostgreSQL with the migrations, behind the Data API's door, with drivers, sessions and an operator in it.
 #![allow(clippy::unwrap_used, clippy::expect_used, dead_code)]
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use aws_config::SdkConfig;
@@ -232,6 +233,25 @@ impl World {
     pub(crate) async fn all(&self, sql: &str) -> Vec<Value> {
         let rows = self.sql.query(&format!("SELECT to_jsonb(row) FROM ({sql}) AS row"), &[]).await.unwrap();
         rows.iter().map(|row| row.get::<_, Value>(0)).collect()
+    }
+
+    /// The numbers of all invoices and credit notes.
+    pub(crate) async fn numbers(&self) -> Vec<String> {
+        let rows = self.all("SELECT number FROM invoices ORDER BY number").await;
+        rows.iter().map(|row| read(row["number"].clone())).collect()
+    }
+
+    /// The same, each series having all from its first to its last.
+    pub(crate) async fn gapless_numbers(&self) -> Vec<String> {
+        let numbers = self.numbers().await;
+        let mut series: BTreeMap<&str, u32> = BTreeMap::new();
+        for number in &numbers {
+            let (name, nth) = number.rsplit_once('-').unwrap();
+            let last = series.entry(name).or_default();
+            *last += 1;
+            assert_eq!(nth, format!("{last:06}"), "{numbers:?}");
+        }
+        numbers
     }
 
     /// Every wallet is the sum of its ledger, and each entry follows from the one before.

@@ -149,12 +149,9 @@ impl Inner {
         let goes_on = request.continue_after_timeout == Some(true);
         let api = self.clone();
         let output = self
-            .within_timeout(lease, goes_on, async move |lease, connection| {
+            .within_timeout(lease, request.sql, goes_on, async move |lease| {
                 let result = api.run(&lease, &call, options).await;
-                let mut is_given_back = connection.lock().await;
-                api.settle(lease, &call, result.as_ref().err());
-                *is_given_back = true;
-                result
+                (lease, result)
             })
             .await?;
         answer(output, request.include_result_metadata == Some(true), request.format_records_as)
@@ -174,13 +171,9 @@ impl Inner {
         let lease = self.lease(cluster, &request.resource_arn, database, request.transaction_id).await?;
         let api = self.clone();
         let update_results = vec![UpdateResult { generated_fields: [] }; calls.len()];
-        self.within_timeout(lease, false, async move |lease, connection| {
+        self.within_timeout(lease, request.sql, false, async move |lease| {
             let result = api.run_batch(&lease, &calls).await;
-            *connection.lock().await = true;
-            if let Some(call) = calls.first() {
-                api.settle(lease, call, result.as_ref().err());
-            }
-            result
+            (lease, result)
         })
         .await?;
         Ok(BatchExecuteStatementResponse { update_results })
@@ -190,18 +183,26 @@ impl Inner {
     /// caller has been told that it timed out. It keeps its connection while it is being cancelled: the cancellation
     /// may come when it has ended, and would then be that of the connection's next statement.
     async fn within_timeout<T: Send + 'static, Work>(
-        &self,
+        self: Arc<Self>,
         lease: Lease,
+        sql: String,
         goes_on: bool,
-        work: impl FnOnce(Lease, Arc<Mutex<bool>>) -> Work,
+        work: impl FnOnce(Lease) -> Work,
     ) -> Result<T, Failure>
     where
-        Work: Future<Output = Result<T, Failure>> + Send + 'static,
+        Work: Future<Output = (Lease, Result<T, Failure>)> + Send + 'static,
     {
-        let cancel = lease.client()?.cancel_token();
+        let (cancel, timeout) = (lease.client()?.cancel_token(), self.config.statement_timeout);
         let is_given_back = Arc::new(Mutex::new(false));
-        let mut task = tokio::spawn(work(lease, is_given_back.clone()));
-        match tokio::time::timeout(self.config.statement_timeout, &mut task).await {
+        let (given_back, work) = (is_given_back.clone(), work(lease));
+        let mut task = tokio::spawn(async move {
+            let (lease, result) = work.await;
+            let mut given_back = given_back.lock().await;
+            self.settle(lease, &sql, result.as_ref().err());
+            *given_back = true;
+            result
+        });
+        match tokio::time::timeout(timeout, &mut task).await {
             Ok(finished) => finished.unwrap_or_else(|_| Err(Failure::internal())),
             Err(_) if goes_on => Err(Failure::timeout()),
             Err(_) => {
@@ -259,8 +260,8 @@ impl Inner {
     }
 
     /// Gives the connection back in the state that the next call may rely on.
-    fn settle(&self, lease: Lease, call: &Call, failure: Option<&Failure>) {
-        let verb = first_word(&call.sql).to_ascii_uppercase();
+    fn settle(&self, lease: Lease, sql: &str, failure: Option<&Failure>) {
+        let verb = first_word(sql).to_ascii_uppercase();
         let taints = matches!(
             verb.as_str(),
             "SET"
