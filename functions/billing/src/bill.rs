@@ -10,7 +10,6 @@ use tariff::{Reading, Tariff};
 use tracing::{info, warn};
 
 use crate::facts::{Facts, Priced, needs_readings};
-use crate::invoices::InvoiceStatus;
 use crate::store;
 use crate::tariffs::Tariffs;
 
@@ -49,7 +48,6 @@ pub(crate) enum Outcome {
     Billed {
         invoice_id: InvoiceId,
         number: String,
-        status: InvoiceStatus,
     },
     /// It had one.
     Repeated {
@@ -86,8 +84,8 @@ impl Biller {
             let write = store::bill_statement(session_id, priced.as_ref(), now, event.correlation_id)?;
             let outcome = self.outbox.write(write).await?;
             match outcome.ok_or_else(|| Failure::fault("bill_session gave no row"))? {
-                Outcome::Billed { invoice_id, number, status } => {
-                    info!(%session_id, %invoice_id, number, ?status, "session billed");
+                Outcome::Billed { invoice_id, number } => {
+                    info!(%session_id, %invoice_id, number, "session billed");
                     return Ok(());
                 }
                 Outcome::Repeated { invoice_id } => {

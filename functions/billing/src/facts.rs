@@ -38,10 +38,12 @@ fn as_text<S: Serializer>(energy: &EnergyKwh, serializer: S) -> Result<S::Ok, S:
 }
 
 /// An invoice that is right if the facts are.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Priced {
-    pub(crate) facts: Facts,
-    pub(crate) invoice: Value,
+    #[serde(flatten)]
+    facts: Facts,
+    #[serde(flatten)]
+    invoice: Value,
 }
 
 impl Priced {
@@ -71,6 +73,7 @@ impl Priced {
         let mut invoice = price.invoice_fields();
         invoice["id"] = json!(InvoiceId::new());
         invoice["entryId"] = json!(Uuid::now_v7());
+        invoice["planId"] = json!(coverage.as_ref().map(|coverage| coverage.plan_id));
         invoice["coveredKwh"] = json!(price.covered.0.to_string());
         invoice["dueDate"] = json!((now + DUE_AFTER).date_naive());
         Ok(Self { facts, invoice })

@@ -18,6 +18,17 @@ pub(crate) fn to_the_smallest_coin<S: Serializer>(money: &Money, serializer: S) 
     money.rounded().serialize(serializer)
 }
 
+/// What `bill_session` takes; the session alone asks what is true of it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Bill<'a> {
+    session_id: SessionId,
+    kind: &'static str,
+    reason: String,
+    #[serde(flatten)]
+    priced: Option<&'a Priced>,
+}
+
 /// Bills `session` if what `priced` was worked out from is true; without it, asks what is. Its one row is what
 /// [`Outbox::write`] reads.
 pub fn bill_statement(
@@ -26,15 +37,11 @@ pub fn bill_statement(
     now: Timestamp,
     correlation_id: CorrelationId,
 ) -> Result<Statement, Failure> {
-    let facts = priced.map(|priced| serde_json::to_value(&priced.facts)).transpose();
-    let bill = Statement::new(
-        "SELECT bill_session(:session::uuid, :assumed::jsonb, :invoice::jsonb, :now::timestamptz,
-                             :correlation_id::uuid)",
-    );
-    Ok(bill
-        .bind("session", session)
-        .bind("assumed", facts.map_err(Failure::fault)?)
-        .bind("invoice", priced.map(|priced| priced.invoice.clone()))
+    let reason = format!("charging session {session}");
+    let bill = Bill { session_id: session, kind: "SESSION", reason, priced };
+    let write = Statement::new("SELECT bill_session(:bill::jsonb, :now::timestamptz, :correlation_id::uuid)");
+    Ok(write
+        .bind("bill", serde_json::to_value(&bill).map_err(Failure::fault)?)
         .bind("now", now)
         .bind("correlation_id", correlation_id))
 }

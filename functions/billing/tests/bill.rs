@@ -16,11 +16,10 @@ async fn watch_calls(world: &World, and_then: &str) {
         .run(&format!(
             "CREATE TABLE calls (result text);
              ALTER FUNCTION bill_session RENAME TO bill_session_itself;
-             CREATE FUNCTION bill_session(
-                 billed_session uuid, assumed jsonb, invoice jsonb, moment timestamptz, correlation uuid
-             ) RETURNS jsonb LANGUAGE plpgsql AS $$
+             CREATE FUNCTION bill_session(bill jsonb, moment timestamptz, correlation uuid) RETURNS jsonb
+             LANGUAGE plpgsql AS $$
              DECLARE
-                 answer jsonb := bill_session_itself(billed_session, assumed, invoice, moment, correlation);
+                 answer jsonb := bill_session_itself(bill, moment, correlation);
              BEGIN
                  INSERT INTO calls VALUES (answer->'outcome'->>'result');
                  {and_then}
@@ -148,7 +147,7 @@ async fn a_session_corrected_meanwhile_is_priced_again_and_given_up_only_when_it
     watch_calls(
         &world,
         "IF answer->'outcome'->>'result' = 'FACTS' AND (SELECT count(*) FROM calls) < 3 THEN
-             UPDATE sessions SET energy_kwh = energy_kwh + 1 WHERE id = billed_session;
+             UPDATE sessions SET energy_kwh = energy_kwh + 1 WHERE id = (bill->>'sessionId')::uuid;
          END IF;",
     )
     .await;
@@ -163,12 +162,11 @@ async fn a_session_corrected_meanwhile_is_priced_again_and_given_up_only_when_it
     world
         .run(
             "ALTER FUNCTION bill_session RENAME TO bill_session_watched;
-             CREATE FUNCTION bill_session(
-                 billed_session uuid, assumed jsonb, invoice jsonb, moment timestamptz, correlation uuid
-             ) RETURNS jsonb LANGUAGE plpgsql AS $$
+             CREATE FUNCTION bill_session(bill jsonb, moment timestamptz, correlation uuid) RETURNS jsonb
+             LANGUAGE plpgsql AS $$
              BEGIN
-                 UPDATE sessions SET energy_kwh = energy_kwh + 1 WHERE id = billed_session;
-                 RETURN bill_session_watched(billed_session, assumed, invoice, moment, correlation);
+                 UPDATE sessions SET energy_kwh = energy_kwh + 1 WHERE id = (bill->>'sessionId')::uuid;
+                 RETURN bill_session_watched(bill, moment, correlation);
              END;
              $$",
         )

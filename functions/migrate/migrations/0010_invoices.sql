@@ -39,7 +39,7 @@ CREATE TABLE IF NOT EXISTS invoices (
     number                 text NOT NULL,
     kind                   invoice_kind NOT NULL,
     user_id                uuid NOT NULL REFERENCES users,
-    session_id             uuid REFERENCES sessions,
+    session_id             uuid,             -- no foreign key: bill_session has just written the session
     subscription_id        uuid REFERENCES subscriptions,
     subscription_period_id uuid REFERENCES subscription_periods,
     booking_id             uuid,             -- of 0015, which names the invoice, too
@@ -191,7 +191,7 @@ $$;
 --   sessionId · subscriptionId · subscriptionPeriodId · bookingId · tariffId · planId · currency · gross · net · vat ·
 --   vatRate · energyKwh · dueDate · reason, for the wallet's entry · lines [{description, quantity, unit, unitPrice,
 --   amount}] · paidBy, CARD if that has paid all of it
--- Gives {invoiceId, number, status, event}; the caller returns `event` among its events.
+-- The price list is the plan's, if there is one, else the tariff. Gives the event, which the caller returns among its.
 CREATE OR REPLACE FUNCTION issue_invoice(invoice jsonb, moment timestamptz, correlation uuid) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -203,7 +203,6 @@ DECLARE
     settled boolean;
     posted wallet_entries;
     issued invoices;
-    event jsonb;
 BEGIN
     FOR position IN 0..jsonb_array_length(lines) - 1 LOOP
         unlisted := unlisted - (lines->position->>'amount')::numeric;
@@ -226,7 +225,7 @@ BEGIN
     VALUES ((invoice->>'id')::uuid, next_number('INVOICE', '', moment), invoice->>'kind', customer,
             (invoice->>'sessionId')::uuid, (invoice->>'subscriptionId')::uuid,
             (invoice->>'subscriptionPeriodId')::uuid, (invoice->>'bookingId')::uuid,
-            (invoice->>'tariffId')::uuid, (invoice->>'planId')::uuid,
+            CASE WHEN invoice->>'planId' IS NULL THEN (invoice->>'tariffId')::uuid END, (invoice->>'planId')::uuid,
             gross, (invoice->>'net')::numeric, (invoice->>'vat')::numeric, (invoice->>'vatRate')::numeric,
             invoice->>'currency', CASE WHEN settled THEN gross ELSE 0 END,
             COALESCE((invoice->>'energyKwh')::numeric, 0), (invoice->>'dueDate')::date,
@@ -236,16 +235,13 @@ BEGIN
             date_trunc('milliseconds', moment), lines)
     RETURNING * INTO issued;
 
-    event := CASE WHEN settled THEN
+    RETURN CASE WHEN settled THEN
         emit('PAYMENT_COMPLETED', 1, 'billing-service', correlation, moment,
             invoice_fields(issued) || jsonb_build_object('method', issued.method))
     ELSE
         emit('INVOICE_GENERATED', 1, 'billing-service', correlation, moment,
             invoice_fields(issued) || jsonb_build_object('dueDate', issued.due_date))
     END;
-    RETURN jsonb_build_object(
-        'invoiceId', issued.id, 'number', issued.number, 'status', issued.status, 'event', event
-    );
 END;
 $$;
 

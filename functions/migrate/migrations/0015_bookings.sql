@@ -137,7 +137,7 @@ DECLARE
     in_currency text;
     by_card boolean;
     obstacle text;
-    issued jsonb;
+    issued jsonb;   -- the invoice's event
     events jsonb := '[]';
 BEGIN
     -- One of a driver's at a time: neither repeats nor the limit may race.
@@ -207,7 +207,7 @@ BEGIN
     ELSE
         IF fee > 0 THEN
             issued := issue_invoice(booking_invoice(booking, new_ids, moment), moment, correlation);
-            events := events || jsonb_build_array(issued->'event');
+            events := events || jsonb_build_array(issued);
         END IF;
         events := events || jsonb_build_array(emit_booking('BOOKING_CONFIRMED', booking, moment));
     END IF;
@@ -235,7 +235,7 @@ LANGUAGE plpgsql AS $$
 DECLARE
     booking bookings;
     in_time boolean;
-    issued jsonb;
+    issued jsonb;   -- the invoice's event
     back jsonb;
 BEGIN
     SELECT * INTO booking FROM bookings WHERE id = payment.booking_id FOR NO KEY UPDATE;
@@ -255,7 +255,7 @@ BEGIN
             'reason', 'paid when the booked time had begun'), 'booking/' || booking.id, moment, booking.correlation_id);
     END IF;
     RETURN jsonb_build_array(
-        issued->'event',
+        issued,
         emit_booking(CASE WHEN in_time THEN 'BOOKING_CONFIRMED' ELSE 'BOOKING_CANCELLED' END, booking, moment)
     ) || CASE WHEN back ? 'event' THEN jsonb_build_array(back->'event') ELSE '[]' END;
 END;
