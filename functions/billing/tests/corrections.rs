@@ -32,6 +32,7 @@ async fn an_invoice_takes_what_is_due_and_tells_once_when_nothing_is() {
     let driver = world.driver("0").await;
     let invoice = world.issue(driver, "11.90", "EUR", "2026-03-01").await;
     assert_eq!(invoice["eventType"], "INVOICE_GENERATED");
+    assert_eq!(world.one("SELECT status FROM invoices").await, "PENDING");
     for amount in ["11.91", "0", "-1"] {
         assert!(world.refuses(&pay(&invoice, amount, "CARD")).await, "{amount}");
     }

@@ -174,14 +174,14 @@ CREATE OR REPLACE FUNCTION begin_subscription_period(
 LANGUAGE plpgsql AS $$
 DECLARE
     period subscription_periods;
-    issued jsonb;   -- its event
+    invoice_event jsonb;
 BEGIN
     INSERT INTO subscription_periods (id, subscription_id, starts_at, ends_at, included_kwh, invoice_id)
     SELECT n."id", subscription.id, n."startsAt", n."endsAt", n."includedKwh", (invoice ->> 'id')::uuid
     FROM jsonb_to_record(new_period) AS n ("id" uuid, "startsAt" timestamptz, "endsAt" timestamptz, "includedKwh" numeric)
     RETURNING * INTO period;
-    issued := issue_invoice(invoice, moment, correlation);
-    RETURN jsonb_build_array(issued, emit(event_type, 1, 'tariff-service', correlation, moment,
+    invoice_event := issue_invoice(invoice, moment, correlation);
+    RETURN jsonb_build_array(invoice_event, emit(event_type, 1, 'tariff-service', correlation, moment,
         jsonb_build_object(
             'subscriptionId', subscription.id,
             'userId', subscription.user_id,

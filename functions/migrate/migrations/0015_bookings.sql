@@ -137,7 +137,6 @@ DECLARE
     in_currency text;
     by_card boolean;
     obstacle text;
-    issued jsonb;   -- the invoice's event
     events jsonb := '[]';
 BEGIN
     -- One of a driver's at a time: neither repeats nor the limit may race.
@@ -206,8 +205,7 @@ BEGIN
                 correlation, date_trunc('milliseconds', moment), moment, moment);
     ELSE
         IF fee > 0 THEN
-            issued := issue_invoice(booking_invoice(booking, new_ids, moment), moment, correlation);
-            events := events || jsonb_build_array(issued);
+            events := jsonb_build_array(issue_invoice(booking_invoice(booking, new_ids, moment), moment, correlation));
         END IF;
         events := events || jsonb_build_array(emit_booking('BOOKING_CONFIRMED', booking, moment));
     END IF;
@@ -235,7 +233,7 @@ LANGUAGE plpgsql AS $$
 DECLARE
     booking bookings;
     in_time boolean;
-    issued jsonb;   -- the invoice's event
+    invoice_event jsonb;
     back jsonb;
 BEGIN
     SELECT * INTO booking FROM bookings WHERE id = payment.booking_id FOR NO KEY UPDATE;
@@ -247,7 +245,7 @@ BEGIN
         refunded = CASE WHEN in_time THEN 0 ELSE paid.price END, updated_at = GREATEST(paid.updated_at, moment)
     WHERE paid.id = booking.id AND paid.status = 'PENDING'
     RETURNING * INTO STRICT booking;
-    issued := issue_invoice(booking_invoice(booking, new_ids, moment) || '{"paidBy": "CARD"}', moment,
+    invoice_event := issue_invoice(booking_invoice(booking, new_ids, moment) || '{"paidBy": "CARD"}', moment,
         booking.correlation_id);
     UPDATE payments SET invoice_id = booking.invoice_id WHERE id = payment.id;
     IF NOT in_time THEN
@@ -255,7 +253,7 @@ BEGIN
             'reason', 'paid when the booked time had begun'), 'booking/' || booking.id, moment, booking.correlation_id);
     END IF;
     RETURN jsonb_build_array(
-        issued,
+        invoice_event,
         emit_booking(CASE WHEN in_time THEN 'BOOKING_CONFIRMED' ELSE 'BOOKING_CANCELLED' END, booking, moment)
     ) || CASE WHEN back ? 'event' THEN jsonb_build_array(back->'event') ELSE '[]' END;
 END;
