@@ -15,11 +15,14 @@ use crate::journey::Site;
 use crate::stack::Stack;
 
 const DRIVERS: u32 = 200;
-/// More than are billed in any time that is measured.
-const SESSIONS: u32 = 30_000;
 
-/// Each side has so many turns, so that a machine that is slower for a moment is slower for all.
-const TURNS: u32 = 3;
+/// The sides take turns of so many seconds, so that a machine that is slower for a moment is slower for all. Events are
+/// left to their writer for longer than that: none is relayed meanwhile.
+const TURN: u64 = 2;
+/// More than are billed in one.
+const BILLS_A_TURN: usize = 8_000;
+/// More than the peer's function is called.
+const TRANSACTIONS_A_TURN: usize = 16_000;
 
 /// Rates a second.
 #[derive(Debug, Clone, Copy)]
@@ -34,54 +37,60 @@ pub struct Compared {
     pub wrong: i64,
 }
 
-/// `clients` connections bill, and do what pgbench does, for `seconds` each.
+/// `clients` connections bill, and do what pgbench does, for `seconds` each, to whole turns.
 pub async fn compare(stack: &Stack, site: &Site, clients: usize, seconds: u64) -> Result<Compared> {
+    let turns = usize::try_from(seconds.div_ceil(TURN))?;
     let correlation_id = CorrelationId::new();
-    let bills = bills(stack, site, correlation_id).await?;
+    let bills = bills(stack, site, correlation_id, turns * BILLS_A_TURN).await?;
     pgbench::create_tables(stack, clients).await?;
-    let transactions = tpc_b::prepare(stack, clients).await?;
+    let transactions = tpc_b::prepare(stack, clients, turns * TRANSACTIONS_A_TURN).await?;
 
-    let seconds = seconds.div_ceil(TURNS.into());
-    let time = Duration::from_secs(seconds);
-    let (mut pgbench, mut tpc_b, mut billed) = (0.0, 0.0, 0.0);
-    let (mut bills_made, mut transactions_made) = (0, 0);
-    for _ in 0..TURNS {
-        pgbench += pgbench::measure(stack, clients, seconds).await? / f64::from(TURNS);
-        let (made, rate) = database::flood(stack, &transactions[transactions_made..], clients, time).await?;
-        (transactions_made, tpc_b) = (transactions_made + made, tpc_b + rate / f64::from(TURNS));
-        let (made, rate) = database::flood(stack, &bills[bills_made..], clients, time).await?;
-        (bills_made, billed) = (bills_made + made, billed + rate / f64::from(TURNS));
+    let time = Duration::from_secs(TURN);
+    let mut all = Compared { pgbench: 0.0, tpc_b: 0.0, billed: 0.0, wrong: 0 };
+    let mut bills_made = 0;
+    for (transactions, bills) in transactions.chunks(TRANSACTIONS_A_TURN).zip(bills.chunks(BILLS_A_TURN)) {
+        all.pgbench += pgbench::measure(stack, clients, TURN).await? / turns as f64;
+        all.tpc_b += database::flood(stack, transactions, clients, time).await?.1 / turns as f64;
+        let (made, rate) = database::flood(stack, bills, clients, time).await?;
+        all.billed += rate / turns as f64;
+        bills_made += made;
+        tell_nobody(stack, correlation_id).await?;
     }
     tpc_b::drop_function(stack).await?;
     pgbench::drop_tables(stack).await?;
 
-    let wrong = wrong(stack, bills_made, correlation_id).await?;
+    all.wrong = wrong(stack, bills_made, correlation_id).await?;
     // What this wrote shall not reach the disk while something else is measured.
     stack.sql("VACUUM ANALYZE").await?;
     stack.sql("CHECKPOINT").await?;
-    Ok(Compared { pgbench, tpc_b, billed, wrong })
+    Ok(all)
 }
 
 /// Calls that bill a session each.
-async fn bills(stack: &Stack, site: &Site, correlation_id: CorrelationId) -> Result<Vec<Call>> {
+async fn bills(stack: &Stack, site: &Site, correlation_id: CorrelationId, count: usize) -> Result<Vec<Call>> {
     let tariff =
         "SELECT tariff_document(tariffs)::text FROM tariffs WHERE station_id IS NULL AND operator IS NULL";
     let tariff: Tariff =
         serde_json::from_str(stack.sql(tariff).await?.first().ok_or("no tariff")?.try_get(0)?)?;
     let now = chrono::Utc::now();
     let mut bills = Vec::new();
-    for (id, facts) in sessions(stack, site, &tariff).await? {
+    for (id, facts) in sessions(stack, site, &tariff, count).await? {
         let priced = Priced::new(facts, Some(&tariff), Vec::new(), now)?;
         bills.push(bill_statement(id, Some(&priced), now, correlation_id)?);
     }
     database::calls(stack, bills).await
 }
 
+/// The relay shall find none of the bills' events, or their consumers would run beside the next turn.
+async fn tell_nobody(stack: &Stack, correlation_id: CorrelationId) -> Result<()> {
+    let published = format!(
+        "UPDATE outbox SET published_at = now()
+         WHERE correlation_id = '{correlation_id}' AND published_at IS NULL"
+    );
+    stack.sql(&published).await.map(drop)
+}
+
 async fn wrong(stack: &Stack, billed: usize, correlation_id: CorrelationId) -> Result<i64> {
-    // Nobody shall be told of them.
-    stack
-        .sql(&format!("UPDATE outbox SET published_at = now() WHERE correlation_id = '{correlation_id}'"))
-        .await?;
     let invoices = format!(
         "SELECT count(DISTINCT payload->>'sessionId') FROM outbox JOIN invoices
              ON invoices.session_id = (payload->>'sessionId')::uuid
@@ -94,7 +103,12 @@ async fn wrong(stack: &Stack, billed: usize, correlation_id: CorrelationId) -> R
 }
 
 /// Sessions that have ended and wait for their bills, with what their prices depend on.
-async fn sessions(stack: &Stack, site: &Site, tariff: &Tariff) -> Result<Vec<(SessionId, Facts)>> {
+async fn sessions(
+    stack: &Stack,
+    site: &Site,
+    tariff: &Tariff,
+    count: usize,
+) -> Result<Vec<(SessionId, Facts)>> {
     let drivers = format!(
         "WITH drivers AS (
              INSERT INTO users (id, email, name, password_hash, id_tag, wallet_balance, created_at, updated_at)
@@ -120,7 +134,7 @@ async fn sessions(stack: &Stack, site: &Site, tariff: &Tariff) -> Result<Vec<(Se
                 (ARRAY['{}']::uuid[])[1 + number % {DRIVERS}], '{}', '{}', 'COMPLETED',
                 date_trunc('minute', now()) - interval '1 hour', date_trunc('minute', now()), 1 + number % 50, '{}',
                 1, gen_random_uuid(), now(), now()
-         FROM generate_series(1, {SESSIONS}) AS number
+         FROM generate_series(1, {count}) AS number
          RETURNING id::text, user_id::text, energy_kwh::int, extract(epoch FROM end_time)::bigint",
         drivers.join("','"),
         site.station,

@@ -24,11 +24,8 @@ const TRANSACTION: &str = "
     END;
     $$";
 
-/// More than are called for in any time that is measured.
-const CALLS: usize = 40_000;
-
-/// Has the function made, and calls of it ready.
-pub(super) async fn prepare(stack: &Stack, clients: usize) -> Result<Vec<Call>> {
+/// Has the function made, and `count` calls of it ready.
+pub(super) async fn prepare(stack: &Stack, clients: usize, count: usize) -> Result<Vec<Call>> {
     stack.sql(TRANSACTION).await?;
     let branches = i64::try_from(clients)?;
     let transaction = |_| {
@@ -40,7 +37,7 @@ pub(super) async fn prepare(stack: &Stack, clients: usize) -> Result<Vec<Call>> 
             .bind("branch", rand::random_range(1..=branches))
             .bind("change", rand::random_range(-5000..=5000_i64))
     };
-    database::calls(stack, (0..CALLS).map(transaction).collect()).await
+    database::calls(stack, (0..count).map(transaction).collect()).await
 }
 
 pub(super) async fn drop_function(stack: &Stack) -> Result<()> {
