@@ -47,15 +47,14 @@ CREATE TABLE IF NOT EXISTS wallet_entries (
 );
 CREATE INDEX IF NOT EXISTS wallet_entries_user ON wallet_entries (user_id, position DESC);
 
--- The only place that moves a wallet's balance; the caller holds the account's lock, or takes it so. Gives no entry when
--- the wallet holds another currency or not enough. Raises when the cause has its entry already.
+-- The only place that moves a wallet's balance; the caller holds the account's lock, or takes it so. Tells whether it
+-- did: not when the wallet holds another currency or not enough. Raises when the cause has its entry already.
 CREATE OR REPLACE FUNCTION post_if_covered(
     entry uuid, owner uuid, amount numeric, currency text, cause text, cause_id text, reason text, moment timestamptz
-) RETURNS wallet_entries
+) RETURNS boolean
 LANGUAGE plpgsql AS $$
 DECLARE
     after_it numeric;
-    posted wallet_entries;
 BEGIN
     UPDATE users AS account
     SET wallet_balance = account.wallet_balance + post_if_covered.amount,
@@ -63,29 +62,25 @@ BEGIN
     WHERE account.id = owner AND account.wallet_currency = post_if_covered.currency
         AND account.wallet_balance + post_if_covered.amount >= 0
     RETURNING account.wallet_balance INTO after_it;
-    IF after_it IS NULL THEN
-        RETURN NULL;
+    IF NOT FOUND THEN
+        RETURN false;
     END IF;
     INSERT INTO wallet_entries (id, user_id, amount, currency, balance, cause, cause_id, reason, created_at)
     VALUES (entry, owner, post_if_covered.amount, post_if_covered.currency, after_it, post_if_covered.cause,
-            post_if_covered.cause_id, post_if_covered.reason, date_trunc('milliseconds', moment))
-    RETURNING * INTO posted;
-    RETURN posted;
+            post_if_covered.cause_id, post_if_covered.reason, date_trunc('milliseconds', moment));
+    RETURN true;
 END;
 $$;
 
--- The same for whoever has looked before: raises where there is no entry to give.
+-- The same for whoever has looked before: raises where the wallet does not take it.
 CREATE OR REPLACE FUNCTION post_wallet_entry(
     entry uuid, owner uuid, amount numeric, currency text, cause text, cause_id text, reason text, moment timestamptz
-) RETURNS wallet_entries
+) RETURNS void
 LANGUAGE plpgsql AS $$
-DECLARE
-    posted wallet_entries := post_if_covered(entry, owner, amount, currency, cause, cause_id, reason, moment);
 BEGIN
-    IF posted.id IS NULL THEN
+    IF NOT post_if_covered(entry, owner, amount, currency, cause, cause_id, reason, moment) THEN
         RAISE EXCEPTION 'the wallet of % does not take % %', owner, amount, currency USING ERRCODE = 'check_violation';
     END IF;
-    RETURN posted;
 END;
 $$;
 
@@ -134,8 +129,9 @@ BEGIN
     ELSIF NOT earlier AND account.wallet_balance + change < 0 THEN
         RETURN jsonb_build_object('result', 'INSUFFICIENT_FUNDS');
     ELSIF NOT earlier THEN
-        entry := post_wallet_entry(new_entry, owner, change, change_currency, kind, operator || '/' || idempotency_key,
+        PERFORM post_wallet_entry(new_entry, owner, change, change_currency, kind, operator || '/' || idempotency_key,
             why, moment);
+        SELECT * INTO entry FROM wallet_entries WHERE id = new_entry;
         INSERT INTO audit_log (at, actor_id, action, subject, reason, correlation_id)
         VALUES (moment, operator, CASE kind WHEN 'CREDIT' THEN 'WALLET_CREDITED' ELSE 'WALLET_DEBITED' END,
                 owner::text, coins(abs(change), change_currency) || ' ' || change_currency || ': ' || why, correlation);

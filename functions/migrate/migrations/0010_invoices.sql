@@ -201,7 +201,6 @@ DECLARE
     unlisted numeric := gross;
     customer uuid := invoice->>'userId';
     settled boolean;
-    posted wallet_entries;
     issued invoices;
 BEGIN
     FOR position IN 0..jsonb_array_length(lines) - 1 LOOP
@@ -214,9 +213,8 @@ BEGIN
     IF gross = 0 OR by_card THEN
         settled := true;
     ELSE
-        posted := post_if_covered((invoice->>'entryId')::uuid, customer, -gross, invoice->>'currency', 'INVOICE',
+        settled := post_if_covered((invoice->>'entryId')::uuid, customer, -gross, invoice->>'currency', 'INVOICE',
             invoice->>'id', invoice->>'reason', moment);
-        settled := posted.id IS NOT NULL;
     END IF;
 
     INSERT INTO invoices (id, number, kind, user_id, session_id, subscription_id, subscription_period_id, booking_id,
