@@ -200,7 +200,7 @@ BEGIN
             ) THEN 'INVOICES_UNPAID'
         WHEN EXISTS (SELECT FROM payments WHERE user_id = owner AND status IN ('PENDING', 'REQUIRES_ACTION'))
             -- What a card does not take back goes to the wallet.
-            OR EXISTS (SELECT FROM refunds WHERE user_id = owner AND status = 'PENDING') THEN 'PAYMENT_PENDING'
+            OR EXISTS (SELECT FROM refunds WHERE user_id = owner AND status IN ('PENDING', 'HELD')) THEN 'PAYMENT_PENDING'
         WHEN account.wallet_balance <> 0 AND NOT forfeit THEN 'WALLET_NOT_EMPTY'
     END;
     IF obstacle IS NOT NULL THEN

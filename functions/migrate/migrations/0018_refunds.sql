@@ -12,9 +12,10 @@ CREATE TABLE IF NOT EXISTS refunds (
     to_wallet       numeric(14, 4) NOT NULL CHECK (to_wallet >= 0),
     to_card         numeric(14, 4) NOT NULL CHECK (to_card >= 0),
     from_due        numeric(14, 4) NOT NULL CHECK (from_due >= 0),   -- nobody had paid it: that part moves no money
-    status          text NOT NULL CHECK (status IN ('PENDING', 'SUCCEEDED', 'TO_WALLET')),
+    status          text NOT NULL CHECK (status IN ('PENDING', 'HELD', 'SUCCEEDED', 'TO_WALLET')),
     provider_ref    text,                    -- `re_…`
     failure_code    text,                    -- why the provider did not give the card's part back
+    settled_by      uuid REFERENCES users,   -- the operator who did, whatever the provider says later
     actor_id        uuid REFERENCES users,   -- the operator, or the driver who cancelled; none for the system itself
     idempotency_key text NOT NULL,           -- an operator's as in 0012
     request         jsonb NOT NULL,
@@ -26,11 +27,11 @@ CREATE TABLE IF NOT EXISTS refunds (
     CONSTRAINT refunds_idempotency_key UNIQUE NULLS NOT DISTINCT (actor_id, idempotency_key),
     CHECK (to_wallet + to_card + from_due = amount),
     CHECK (to_card = 0 OR payment_id IS NOT NULL),
-    CHECK (status <> 'PENDING' OR to_card > 0),
+    CHECK (status NOT IN ('PENDING', 'HELD') OR to_card > 0),
     CHECK (status <> 'TO_WALLET' OR to_card = 0)
 );
 CREATE INDEX IF NOT EXISTS refunds_invoice ON refunds (invoice_id);
-CREATE INDEX IF NOT EXISTS refunds_open ON refunds (looked_at) WHERE status = 'PENDING';
+CREATE INDEX IF NOT EXISTS refunds_open ON refunds (looked_at) WHERE status IN ('PENDING', 'HELD');
 
 -- A refund as the payment context works with it; with the intent that the card paid by.
 CREATE OR REPLACE FUNCTION refund_document(refund refunds) RETURNS jsonb
@@ -46,6 +47,7 @@ LANGUAGE sql STABLE AS $$
         'paymentRef', (SELECT provider_ref FROM payments WHERE id = refund.payment_id),
         'providerRef', refund.provider_ref,
         'status', refund.status,
+        'failureCode', refund.failure_code,
         'createdAt', rfc3339(refund.created_at)
     )
 $$;
@@ -182,7 +184,7 @@ $$;
 
 -- Brings a refund to what the provider says of its card's part: SUCCEEDED, PENDING, or REFUSED for good, upon which the
 -- wallet gets it. HELD is a refusal that leaves open where the money is (a dispute), and so is one of money that no
--- wallet can take: the refund is PENDING, with its code, for people. The provider may take back a success as well.
+-- wallet can take: an operator is told by the audit log, and may decide. The provider may take back a success as well.
 CREATE OR REPLACE FUNCTION settle_refund(
     settled uuid, provider_refund text, report text, code text, new_entry uuid, moment timestamptz
 ) RETURNS jsonb
@@ -195,18 +197,24 @@ DECLARE
 BEGIN
     SELECT * INTO account FROM users WHERE id = (SELECT user_id FROM refunds WHERE id = settled) FOR NO KEY UPDATE;
     SELECT * INTO refund FROM refunds WHERE id = settled FOR NO KEY UPDATE;
-    IF refund.to_card = 0 OR (refund.status = 'SUCCEEDED' AND report NOT IN ('REFUSED', 'HELD')) THEN
+    IF refund.to_card = 0 OR refund.settled_by IS NOT NULL
+        OR (refund.status = 'SUCCEEDED' AND report NOT IN ('REFUSED', 'HELD')) THEN
         RETURN jsonb_build_object('outcome', refund_document(refund));
     ELSIF report = 'REFUSED' AND (account.wallet_currency <> refund.currency OR account.deleted_at IS NOT NULL) THEN
         final := 'HELD';
     END IF;
 
-    IF final = 'REFUSED' THEN
+    IF final = 'HELD' AND refund.status <> 'HELD' THEN
+        INSERT INTO audit_log (at, action, subject, reason, correlation_id)
+        VALUES (moment, 'REFUND_HELD', refund.invoice_id::text, 'refund ' || settled || ', '
+                    || coins(refund.to_card, refund.currency) || ' ' || refund.currency || ': ' || code,
+                refund.correlation_id);
+    ELSIF final = 'REFUSED' THEN
         PERFORM post_wallet_entry(new_entry, refund.user_id, refund.to_card, refund.currency::text, 'REFUND',
             settled || '/card', 'refund that the card did not take', moment);
     END IF;
     UPDATE refunds AS changed
-    SET status = CASE final WHEN 'SUCCEEDED' THEN 'SUCCEEDED' WHEN 'REFUSED' THEN 'TO_WALLET' ELSE 'PENDING' END,
+    SET status = CASE final WHEN 'REFUSED' THEN 'TO_WALLET' ELSE final END,
         looked_at = GREATEST(changed.looked_at, moment),
         to_wallet = changed.to_wallet + CASE WHEN final = 'REFUSED' THEN changed.to_card ELSE 0 END,
         to_card = CASE WHEN final = 'REFUSED' THEN 0 ELSE changed.to_card END,
@@ -218,6 +226,55 @@ BEGIN
     END IF;
     RETURN jsonb_build_object(
         'outcome', refund_document(refund), 'events', CASE WHEN event IS NOT NULL THEN jsonb_build_array(event) END
+    );
+END;
+$$;
+
+-- Ends a HELD refund by an operator's hand: GIVEN_BACK, the customer has the card's part, or TO_WALLET. What the provider
+-- says later changes nothing. Not while somebody speaks with the provider about it, which takes less than a minute.
+CREATE OR REPLACE FUNCTION settle_refund_by_hand(
+    settled uuid, operator uuid, wanted text, why text, new_entry uuid, moment timestamptz, correlation uuid
+) RETURNS jsonb
+LANGUAGE plpgsql AS $$
+DECLARE
+    account users;
+    refund refunds;
+    final text := CASE wanted WHEN 'TO_WALLET' THEN 'TO_WALLET' ELSE 'SUCCEEDED' END;
+    obstacle text;
+BEGIN
+    SELECT * INTO account FROM users WHERE id = (SELECT user_id FROM refunds WHERE id = settled) FOR NO KEY UPDATE;
+    SELECT * INTO refund FROM refunds WHERE id = settled FOR NO KEY UPDATE;
+    IF refund.settled_by IS NOT NULL AND refund.status = final THEN
+        RETURN jsonb_build_object('outcome', jsonb_build_object('result', 'SETTLED', 'refund', refund_document(refund)));
+    END IF;
+    obstacle := CASE
+        WHEN refund.id IS NULL THEN 'NO_REFUND'
+        WHEN refund.status <> 'HELD' THEN 'NOT_HELD'
+        WHEN refund.looked_at > moment - interval '1 minute' THEN 'WITH_PROVIDER'
+        WHEN final = 'TO_WALLET' AND account.wallet_currency <> refund.currency THEN 'CURRENCY_MISMATCH'
+        WHEN final = 'TO_WALLET' AND account.deleted_at IS NOT NULL THEN 'ACCOUNT_DELETED'
+    END;
+    IF obstacle IS NOT NULL THEN
+        RETURN jsonb_build_object('outcome', jsonb_build_object('result', obstacle));
+    END IF;
+
+    INSERT INTO audit_log (at, actor_id, action, subject, reason, correlation_id)
+    VALUES (moment, operator, 'REFUND_SETTLED', refund.invoice_id::text, 'refund ' || settled || ', '
+                || coins(refund.to_card, refund.currency) || ' ' || refund.currency || ', ' || wanted || ': ' || why,
+            correlation);
+    IF final = 'TO_WALLET' THEN
+        PERFORM post_wallet_entry(new_entry, refund.user_id, refund.to_card, refund.currency::text, 'REFUND',
+            settled || '/card', 'refund that the card did not take', moment);
+    END IF;
+    UPDATE refunds AS changed
+    SET status = final, settled_by = operator,
+        to_wallet = changed.to_wallet + CASE WHEN final = 'TO_WALLET' THEN changed.to_card ELSE 0 END,
+        to_card = CASE WHEN final = 'TO_WALLET' THEN 0 ELSE changed.to_card END,
+        updated_at = GREATEST(changed.updated_at, moment)
+    WHERE id = settled RETURNING * INTO refund;
+    RETURN jsonb_build_object(
+        'outcome', jsonb_build_object('result', 'SETTLED', 'refund', refund_document(refund)),
+        'events', jsonb_build_array(emit_refunded(refund, moment))
     );
 END;
 $$;

@@ -6,6 +6,7 @@
 
 mod account;
 mod amount;
+mod by_hand;
 mod drive;
 mod get;
 mod key;
@@ -28,6 +29,7 @@ use shared::{Failure, Outbox};
 use tokio::time::timeout;
 
 pub use account::{Account, AccountSecret};
+pub use by_hand::{RefundSettlement, SettleRefund, settle_refund};
 pub use get::{GetPayment, get};
 pub use limits::limits as card_limits;
 pub use pay::{PayInvoice, TopUpWallet, pay_invoice, top_up};

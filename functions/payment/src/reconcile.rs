@@ -80,7 +80,9 @@ pub async fn reconcile(
             let span = info_span!("reconcile", refund_id = %refund.id);
             let driven = async {
                 let driven = payments.drive_refund(refund, now).await;
-                judge(driven.map(|refund| refund.status != RefundStatus::Pending))
+                judge(
+                    driven.map(|refund| !matches!(refund.status, RefundStatus::Pending | RefundStatus::Held)),
+                )
             };
             driven.instrument(span).await
         };

@@ -18,7 +18,7 @@ use crate::tokens::{IntentRef, RefundRef};
 
 /// Refusals that say of the card that it never takes the money: the provider's, and ours of what has no smallest unit.
 /// Any other leaves open where the money is (the card may have got it back already), or is about us: a key, an account
-/// that lacks it for now, a request of ours. People decide, and meanwhile it is tried again.
+/// that lacks it for now, a request of ours. An operator decides, and meanwhile it is tried again.
 const FINAL: [&str; 2] = ["charge_not_refundable", NO_UNITS];
 const NO_UNITS: &str = "amount_not_refundable";
 /// Of a refund that failed later: the bank took the money itself, for the driver, who must not get it twice.
@@ -57,6 +57,9 @@ enum Target {
 pub enum RefundStatus {
     /// The wallet's part is done, the card's is with the provider.
     Pending,
+    /// The provider refused the card's part, and where the money is only people can find out. It is asked again each
+    /// day, until an operator settles it.
+    Held,
     /// All is given back.
     Succeeded,
     /// All is given back; the wallet got what the card did not take.
@@ -81,6 +84,8 @@ pub struct Refund {
     pub to_card: Money,
     /// How far it is.
     pub status: RefundStatus,
+    /// Why the provider did not give the card's part back, in its code.
+    pub failure_code: Option<String>,
     /// When it began.
     pub created_at: Timestamp,
 }
@@ -100,11 +105,12 @@ pub(crate) struct RefundRecord {
     payment_ref: Option<IntentRef>,
     provider_ref: Option<RefundRef>,
     pub(crate) status: RefundStatus,
+    failure_code: Option<String>,
     created_at: Timestamp,
 }
 
 impl RefundRecord {
-    fn shown(&self) -> Refund {
+    pub(crate) fn shown(&self) -> Refund {
         let money = |amount| Money::new(amount, self.currency).rounded();
         Refund {
             id: self.id,
@@ -114,6 +120,7 @@ impl RefundRecord {
             to_wallet: money(self.to_wallet),
             to_card: money(self.to_card),
             status: self.status,
+            failure_code: self.failure_code.clone(),
             created_at: self.created_at,
         }
     }
@@ -128,7 +135,7 @@ pub(crate) enum RefundReport {
     Pending,
     /// The card will not get it: the wallet shall.
     Refused,
-    /// People have to find out where the money is.
+    /// Only people can find out where the money is.
     Held,
 }
 
@@ -275,8 +282,8 @@ impl Payments {
         now: Timestamp,
     ) -> Result<RefundRecord, Failure> {
         let settled = store::settle_refund(&self.outbox, refund.id, provider_ref, report, code, now).await?;
-        if settled.status == RefundStatus::Pending && code.is_some() {
-            error!(refund_id = %refund.id, code, "the card's part of a refund is for people to decide");
+        if settled.status == RefundStatus::Held {
+            error!(refund_id = %refund.id, code, "the card's part of a refund is for an operator to settle");
         } else if settled.status != refund.status {
             info!(refund_id = %refund.id, status = ?settled.status, code, "refund settled");
         }

@@ -3,11 +3,12 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 use shared::{
-    CorrelationId, Database, DatabaseError, Failure, InvoiceId, Outbox, PaymentId, RefundId, Statement,
-    Timestamp, UserId,
+    CorrelationId, Database, DatabaseError, Failure, InvoiceId, Outbox, PaymentId, Reason, RefundId,
+    Statement, Timestamp, UserId,
 };
 use uuid::Uuid;
 
+use crate::by_hand::RefundSettlement;
 use crate::payment::{PaymentStatus, Record};
 use crate::refund::{RefundRecord, RefundReport};
 use crate::tokens::{EventRef, IntentRef, RefundRef};
@@ -194,13 +195,13 @@ pub(crate) async fn claim_refund(
 ) -> Result<Option<RefundRecord>, DatabaseError> {
     let claim = Statement::new(
         "UPDATE refunds SET looked_at = :now::timestamptz
-         WHERE id = :refund::uuid AND status = 'PENDING' AND looked_at <= :now::timestamptz - interval '1 minute'
+         WHERE id = :refund::uuid AND status IN ('PENDING', 'HELD') AND looked_at <= :now::timestamptz - interval '1 minute'
          RETURNING refund_document(refunds)",
     );
     database.row(claim.bind("refund", refund).bind("now", now)).await
 }
 
-/// Open refunds that nobody spoke with the provider about for two minutes (a day, where people have to decide), longest
+/// Open refunds that nobody spoke with the provider about for two minutes (a day, where an operator may decide), longest
 /// first: they are the caller's to do.
 pub(crate) async fn claim_refunds(
     database: &Database,
@@ -211,8 +212,8 @@ pub(crate) async fn claim_refunds(
         "UPDATE refunds SET looked_at = :now::timestamptz
          WHERE id IN (
              SELECT id FROM refunds
-             WHERE status = 'PENDING' AND looked_at <= :now::timestamptz
-                 - CASE WHEN failure_code IS NULL THEN interval '2 minutes' ELSE interval '1 day' END
+             WHERE status IN ('PENDING', 'HELD') AND looked_at <= :now::timestamptz
+                 - CASE status WHEN 'PENDING' THEN interval '2 minutes' ELSE interval '1 day' END
              ORDER BY looked_at LIMIT :limit::bigint FOR NO KEY UPDATE SKIP LOCKED
          )
          RETURNING refund_document(refunds)",
@@ -240,6 +241,50 @@ pub(crate) async fn settle_refund(
         .bind("entry", Uuid::now_v7())
         .bind("now", now);
     outbox.write(write).await?.ok_or_else(|| Failure::fault("settle_refund gave no row"))
+}
+
+/// What an operator makes of a refund that is held.
+pub(crate) struct ByHand {
+    pub(crate) refund_id: RefundId,
+    pub(crate) operator: UserId,
+    pub(crate) settlement: RefundSettlement,
+    pub(crate) reason: Reason,
+}
+
+/// What came of that.
+#[derive(Deserialize)]
+#[serde(tag = "result", rename_all = "SCREAMING_SNAKE_CASE")]
+pub(crate) enum SettledByHand {
+    /// Now, or by the same word earlier.
+    Settled {
+        refund: RefundRecord,
+    },
+    NoRefund,
+    NotHeld,
+    WithProvider,
+    CurrencyMismatch,
+    AccountDeleted,
+}
+
+pub(crate) async fn settle_by_hand(
+    outbox: &Outbox,
+    by_hand: &ByHand,
+    now: Timestamp,
+    correlation_id: CorrelationId,
+) -> Result<SettledByHand, Failure> {
+    let write = Statement::new(
+        "SELECT settle_refund_by_hand(:refund::uuid, :operator::uuid, :settlement::text, :reason::text,
+                                      :entry::uuid, :now::timestamptz, :correlation_id::uuid)",
+    );
+    let write = write
+        .bind("refund", by_hand.refund_id)
+        .bind("operator", by_hand.operator)
+        .bind("settlement", by_hand.settlement.name())
+        .bind("reason", by_hand.reason.as_str())
+        .bind("entry", Uuid::now_v7())
+        .bind("now", now)
+        .bind("correlation_id", correlation_id);
+    outbox.write(write).await?.ok_or_else(|| Failure::fault("settle_refund_by_hand gave no row"))
 }
 
 /// What we have of that which the provider tells about.

@@ -4,41 +4,17 @@
 mod support;
 
 use axum::http::Method;
-use payment::RefundStatus::{Pending, Succeeded, ToWallet};
+use payment::RefundStatus::{Held, Pending, Succeeded, ToWallet};
 use payment::{Hint, settle};
 use scratch::until;
 use serde_json::{Value, json};
-use shared::{InvoiceId, Role, UserId};
-use support::{Fault, World, conflict};
+use shared::{InvoiceId, Role};
+use support::{Fault, World, conflict, paid, send_back};
 
 /// A request, and what happens to it.
 type Case = (Method, &'static str, Fault);
 
-/// An invoice of 10.00 that a driver with `wallet` paid, the rest of it by card; and an operator.
-async fn paid(world: &World, wallet: &str) -> (UserId, UserId, InvoiceId) {
-    let driver = world.driver(wallet).await;
-    let invoice = world.invoice(driver, "10.00", "EUR").await;
-    let input = json!({ "invoiceId": invoice, "paymentMethod": "pm_card_visa", "idempotencyKey": invoice });
-    world.pay(driver, input).await.unwrap();
-    (driver, world.driver("0").await, invoice)
-}
-
-/// The bank sends a card's refund back, and the provider tells so.
-async fn send_back(world: &World, refund: &payment::Refund, event: &str, reason: &str) {
-    let card_refund =
-        world.text(&format!("SELECT provider_ref FROM refunds WHERE id = '{}'", refund.id)).await;
-    let hint: Hint = serde_json::from_value(json!({
-        "eventId": event, "eventType": "refund.failed", "refundId": card_refund,
-        "correlationId": "018f4c6e-2a8b-7c11-9d52-3f6b1f0a7c44",
-    }))
-    .unwrap();
-    let end: &'static str = Box::leak(card_refund.clone().into_boxed_str());
-    let failed = json!({ "id": card_refund, "status": "failed", "failure_reason": reason });
-    world.proxy.fail(Method::GET, end, Fault::Answer(200, failed));
-    settle(&world.payments, &hint, world.now).await.unwrap();
-}
-
-/// `PENDING declined`: how far a refund is, and why no further.
+/// `HELD declined`: how far a refund is, and why no further.
 async fn refund_state(world: &World, refund: &payment::Refund) -> String {
     let state = "SELECT concat_ws(' ', status, failure_code) FROM refunds";
     world.text(&format!("{state} WHERE id = '{}'", refund.id)).await
@@ -157,7 +133,7 @@ async fn where_the_money_is_unknown_people_decide() {
         || json!({ "error": { "type": "invalid_request_error", "code": "charge_already_refunded" } });
     world.proxy.fail(Method::POST, "/refunds", Fault::Answer(400, refusal()));
     let held = world.refund(operator, json!({ "invoiceId": invoice, "amount": "4.00" })).await.unwrap();
-    assert_eq!((held.status, world.balance(driver).await.as_str()), (Pending, "0.00"));
+    assert_eq!((held.status, world.balance(driver).await.as_str()), (Held, "0.00"));
     world.later(30);
     assert_eq!(world.reconcile().await, payment::Reconciled::default(), "once a day is enough");
     world.later(24 * 60);
@@ -171,7 +147,7 @@ async fn where_the_money_is_unknown_people_decide() {
     let refusal = json!({ "error": { "type": "invalid_request_error", "code": "charge_not_refundable" } });
     world.proxy.fail(Method::POST, "/refunds", Fault::Answer(400, refusal));
     let held = world.refund(operator, json!({ "invoiceId": francs })).await.unwrap();
-    assert_eq!((held.status, world.balance(driver).await.as_str()), (Pending, "0.00"));
+    assert_eq!((held.status, world.balance(driver).await.as_str()), (Held, "0.00"));
 
     // Nobody could spend from the wallet of an account that is gone; its card still gets its money.
     let (gone, operator, invoice) = paid(&world, "4.00").await;
@@ -267,8 +243,8 @@ async fn a_refusal_that_is_not_the_cards_moves_nothing_to_the_wallet() {
         let refusal = json!({ "error": { "type": "invalid_request_error", "code": code } });
         world.proxy.fail(Method::POST, "/refunds", Fault::Answer(400, refusal));
         let held = world.refund(operator, json!({ "invoiceId": invoice, "amount": "1.00" })).await.unwrap();
-        assert_eq!(held.status, Pending, "{code:?}");
-        let state = format!("PENDING {}", code.unwrap_or("invalid_request"));
+        assert_eq!(held.status, Held, "{code:?}");
+        let state = format!("HELD {}", code.unwrap_or("invalid_request"));
         assert_eq!(refund_state(&world, &held).await, state);
     }
     assert_eq!(world.balance(driver).await, "0.00");
@@ -303,7 +279,7 @@ async fn what_comes_back_and_no_wallet_can_take_waits_for_people() {
         assert_eq!(refund.status, Succeeded);
         for event in ["failed", "failed_again"] {
             send_back(&world, refund, &format!("evt_{event}_{reason}"), reason).await;
-            assert_eq!(refund_state(&world, refund).await, format!("PENDING {reason}"));
+            assert_eq!(refund_state(&world, refund).await, format!("HELD {reason}"));
         }
         assert_eq!(world.balance(user).await, "0.00");
     }
@@ -318,7 +294,7 @@ async fn what_comes_back_and_no_wallet_can_take_waits_for_people() {
     let refusal = json!({ "error": { "type": "invalid_request_error", "code": "charge_not_refundable" } });
     world.proxy.fail(Method::POST, "/refunds", Fault::Answer(400, refusal));
     let held = world.refund(operator, more).await.unwrap();
-    assert_eq!((held.status, &*world.balance(gone).await), (Pending, "0.00"));
+    assert_eq!((held.status, &*world.balance(gone).await), (Held, "0.00"));
     world.check_books().await;
 }
 

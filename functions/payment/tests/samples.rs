@@ -1,7 +1,7 @@
 //! The sample events are what the functions take.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use payment::{GetPayment, Hint, PayInvoice, ReconcileRequest, RefundInvoice, TopUpWallet};
+use payment::{GetPayment, Hint, PayInvoice, ReconcileRequest, RefundInvoice, SettleRefund, TopUpWallet};
 use serde_json::Value;
 
 fn read(path: &str) -> Value {
@@ -16,6 +16,7 @@ fn every_sample_is_understood() {
     let _: PayInvoice = shared::read_fields(arguments("pay-invoice")).unwrap();
     let _: TopUpWallet = shared::read_fields(arguments("top-up-wallet")).unwrap();
     let _: RefundInvoice = shared::read_fields(arguments("refund-invoice")).unwrap();
+    let _: SettleRefund = shared::read_fields(arguments("settle-refund")).unwrap();
     let _: GetPayment = shared::read_fields(arguments("get-payment")).unwrap();
     let _: ReconcileRequest = shared::read_fields(read("reconcile-payments")).unwrap();
     for record in read("settle-payment")["Records"].as_array().unwrap() {

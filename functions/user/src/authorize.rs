@@ -10,7 +10,7 @@ use crate::access_token::{AccessTokenVerifier, Verified};
 /// A decision is kept no longer than this, so that a new role or a withdrawn key takes effect soon.
 const MAX_TTL_SECONDS: i64 = 60;
 /// Fields that only operators may ask for. Their resolvers check it again.
-const OPERATOR_FIELDS: [&str; 20] = [
+const OPERATOR_FIELDS: [&str; 21] = [
     "Mutation.createPlan",
     "Mutation.createTariff",
     "Mutation.creditWallet",
@@ -24,6 +24,7 @@ const OPERATOR_FIELDS: [&str; 20] = [
     "Mutation.retirePlan",
     "Mutation.rotateVendorKey",
     "Mutation.setStationHours",
+    "Mutation.settleRefund",
     "Mutation.updateSession",
     "Query.auditLog",
     "Query.deadLetters",

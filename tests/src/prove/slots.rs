@@ -189,9 +189,9 @@ async fn settle(cast: &Cast<'_>, size: Size) -> Result<()> {
     // Reconciliation leaves alone what is younger than two minutes.
     let age = "
         UPDATE payments SET looked_at = looked_at - interval '1 hour' WHERE status IN ('PENDING', 'REQUIRES_ACTION');
-        UPDATE refunds SET looked_at = looked_at - interval '1 hour' WHERE status = 'PENDING'";
+        UPDATE refunds SET looked_at = looked_at - interval '1 hour' WHERE status IN ('PENDING', 'HELD')";
     let open = "SELECT (SELECT count(*) FROM payments WHERE status IN ('PENDING', 'REQUIRES_ACTION'))
-                     + (SELECT count(*) FROM refunds WHERE status = 'PENDING')";
+                     + (SELECT count(*) FROM refunds WHERE status IN ('PENDING', 'HELD'))";
     wait::until("cards to be charged or not", size.patience(), async || {
         if cast.database.count(open).await? == 0 {
             return Ok(Some(()));

@@ -7,11 +7,12 @@ mod stripe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::http::Method;
 use chrono::TimeDelta;
 use futures::future::BoxFuture;
 use payment::{
-    Account, AccountSecret, Payment, Payments, Provider, Reconciled, Refund, get, pay_invoice, reconcile,
-    refund, top_up,
+    Account, AccountSecret, Hint, Payment, Payments, Provider, Reconciled, Refund, get, pay_invoice,
+    reconcile, refund, settle, settle_refund, top_up,
 };
 use scratch::{CLUSTER, DataApi, Postgres, SECRET, aws, bus};
 use serde_json::{Value, json};
@@ -28,6 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) struct World {
     pub(crate) payments: Arc<Payments>,
+    pub(crate) outbox: Outbox,
     pub(crate) stripe: LocalStripe,
     /// Between us and the provider.
     pub(crate) proxy: Proxy,
@@ -52,9 +54,10 @@ impl World {
         let outbox = Outbox::new(database, aws_sdk_eventbridge::Client::from_conf(events), "bus");
         let proxy = Proxy::start(&stripe.url).await;
         let secret = AccountSecret::given(account(&proxy.url));
-        let payments = Payments::new(outbox, Provider::new(secret, patience).unwrap());
+        let payments = Payments::new(outbox.clone(), Provider::new(secret, patience).unwrap());
         Self {
             payments: Arc::new(payments),
+            outbox,
             stripe,
             proxy,
             now: chrono::Utc::now(),
@@ -161,6 +164,17 @@ impl World {
         refund(&self.payments, &self.caller(operator, Role::Operator), arguments).await
     }
 
+    pub(crate) async fn settle_refund(
+        &self,
+        operator: UserId,
+        refund: &Refund,
+        settlement: &str,
+    ) -> Result<Refund, Failure> {
+        let input = json!({ "refundId": refund.id, "settlement": settlement, "reason": "The bank says so" });
+        let arguments = shared::read_fields(json!({ "input": input }))?;
+        settle_refund(&self.outbox, &self.caller(operator, Role::Operator), arguments).await
+    }
+
     pub(crate) async fn reconcile(&self) -> Reconciled {
         let invocation = Invocation { at: self.now, deadline: self.now + TimeDelta::minutes(2) };
         let request = shared::read_fields(json!({})).unwrap();
@@ -254,4 +268,28 @@ pub(crate) fn conflict<T: std::fmt::Debug>(result: Result<T, Failure>) -> &'stat
         Failure::Conflict { code, .. } => code,
         failure => panic!("{failure:?}"),
     }
+}
+
+/// An invoice of 10.00 that a driver with `wallet` paid, the rest of it by card; and an operator.
+pub(crate) async fn paid(world: &World, wallet: &str) -> (UserId, UserId, InvoiceId) {
+    let driver = world.driver(wallet).await;
+    let invoice = world.invoice(driver, "10.00", "EUR").await;
+    let input = json!({ "invoiceId": invoice, "paymentMethod": "pm_card_visa", "idempotencyKey": invoice });
+    world.pay(driver, input).await.unwrap();
+    (driver, world.driver("0").await, invoice)
+}
+
+/// The bank sends a card's refund back, and the provider tells so.
+pub(crate) async fn send_back(world: &World, refund: &Refund, event: &str, reason: &str) {
+    let card_refund =
+        world.text(&format!("SELECT provider_ref FROM refunds WHERE id = '{}'", refund.id)).await;
+    let hint: Hint = serde_json::from_value(json!({
+        "eventId": event, "eventType": "refund.failed", "refundId": card_refund,
+        "correlationId": "018f4c6e-2a8b-7c11-9d52-3f6b1f0a7c44",
+    }))
+    .unwrap();
+    let end: &'static str = Box::leak(card_refund.clone().into_boxed_str());
+    let failed = json!({ "id": card_refund, "status": "failed", "failure_reason": reason });
+    world.proxy.fail(Method::GET, end, Fault::Answer(200, failed));
+    settle(&world.payments, &hint, world.now).await.unwrap();
 }

@@ -39,4 +39,8 @@ pub(super) const ROWS: &[Row] = &[
         } })
     })
     .with(Thing::Paid),
+    Row::new("Mutation.settleRefund", OPERATORS, |scene| {
+        json!({ "input": { "refundId": scene.thing, "settlement": "TO_WALLET", "reason": "for the proof" } })
+    })
+    .with(Thing::HeldRefund),
 ];

@@ -134,6 +134,8 @@ pub(super) enum Thing {
     Unpaid,
     /// The id of an invoice that the wallet paid.
     Paid,
+    /// The id of a refund that the card did not take.
+    HeldRefund,
     /// Money in the owner's wallet.
     Funds,
     /// The id of a station of ours with a free connector.

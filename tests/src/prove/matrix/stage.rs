@@ -74,9 +74,8 @@ impl<'a> Stage<'a> {
         self.invoice = self.cast.database.texts(&invoice).await?.concat();
         // From the wallet: it is over at once. The key is the one that everybody else uses later.
         self.cast.operator.credit(&owner, "77.77").await?;
-        let pay = "mutation($input: PayInvoiceInput!) { payInvoice(input: $input) { id } }";
         let input = json!({ "invoiceId": self.invoice, "idempotencyKey": "pay" });
-        self.payment = id(&owner.client.field(pay, json!({ "input": input })).await?)?;
+        self.payment = id(&owner.client.field(PAY, json!({ "input": input })).await?)?;
         let correlation = format!(
             "SELECT correlation_id::text FROM outbox WHERE payload->>'userId' = '{}' ORDER BY position LIMIT 1",
             owner.id
@@ -156,6 +155,20 @@ impl<'a> Stage<'a> {
                 cast.operator.credit(owner, "50.00").await?;
                 cast.invoice(owner, &self.site, "9.5").await
             }
+            Thing::HeldRefund => {
+                let invoice = cast.invoice(owner, &self.site, "9.5").await?;
+                let input = json!({
+                    "invoiceId": invoice, "useWallet": false, "paymentMethod": "pm_card_visa", "idempotencyKey": invoice,
+                });
+                owner.client.field::<Value>(PAY, json!({ "input": input })).await?;
+                let input =
+                    json!({ "invoiceId": invoice, "reason": "for the proof", "idempotencyKey": invoice });
+                let give_back =
+                    "mutation($input: RefundInvoiceInput!) { refundInvoice(input: $input) { id } }";
+                let refund = id(&cast.by_operator(give_back, input).await?)?;
+                cast.database.with(HELD_REFUND, &json!(refund)).await?;
+                Ok(refund)
+            }
             Thing::Funds => {
                 cast.operator.credit(owner, "50.00").await?;
                 Ok(String::new())
@@ -218,6 +231,12 @@ impl<'a> Stage<'a> {
 fn id(made: &Value) -> Result<String> {
     Ok(made["id"].as_str().ok_or_else(|| format!("no id: {made}"))?.to_owned())
 }
+
+const PAY: &str = "mutation($input: PayInvoiceInput!) { payInvoice(input: $input) { id } }";
+
+const HELD_REFUND: &str = "
+    UPDATE refunds SET status = 'HELD', failure_code = 'charge_disputed', looked_at = looked_at - interval '1 hour'
+    WHERE id = ($1::jsonb #>> '{}')::uuid";
 
 const OPEN_SESSION: &str = "
     WITH begun AS (
