@@ -35,7 +35,7 @@ $$;
 CREATE TABLE IF NOT EXISTS wallet_entries (
     id             uuid PRIMARY KEY,
     position       bigint GENERATED ALWAYS AS IDENTITY,   -- within a wallet the order in which balances followed
-    user_id        uuid NOT NULL REFERENCES users,
+    user_id        uuid NOT NULL,            -- no foreign key: post_if_covered has just written the account
     amount         wallet_change NOT NULL,   -- negative for a debit
     currency       char(3) NOT NULL,
     balance        wallet_sum NOT NULL,      -- after it

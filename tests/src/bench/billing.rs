@@ -40,30 +40,33 @@ pub struct Compared {
 /// `clients` connections bill, and do what pgbench does, for `seconds` each, to whole turns.
 pub async fn compare(stack: &Stack, site: &Site, clients: usize, seconds: u64) -> Result<Compared> {
     let turns = usize::try_from(seconds.div_ceil(TURN))?;
+    // The first does not count: connections plan their statements in it.
+    let all_turns = turns + 1;
     let correlation_id = CorrelationId::new();
-    let bills = bills(stack, site, correlation_id, turns * BILLS_A_TURN).await?;
+    let bills = bills(stack, site, correlation_id, all_turns * BILLS_A_TURN).await?;
     pgbench::create_tables(stack, clients).await?;
-    let transactions = tpc_b::prepare(stack, clients, turns * TRANSACTIONS_A_TURN).await?;
+    let transactions = tpc_b::prepare(stack, clients, all_turns * TRANSACTIONS_A_TURN).await?;
 
     let time = Duration::from_secs(TURN);
-    let mut all = Compared { pgbench: 0.0, tpc_b: 0.0, billed: 0.0, wrong: 0 };
+    let mut rates = Vec::with_capacity(all_turns);
     let mut bills_made = 0;
     for (transactions, bills) in transactions.chunks(TRANSACTIONS_A_TURN).zip(bills.chunks(BILLS_A_TURN)) {
-        all.pgbench += pgbench::measure(stack, clients, TURN).await? / turns as f64;
-        all.tpc_b += database::flood(stack, transactions, clients, time).await?.1 / turns as f64;
-        let (made, rate) = database::flood(stack, bills, clients, time).await?;
-        all.billed += rate / turns as f64;
+        let pgbench = pgbench::measure(stack, clients, TURN).await?;
+        let (_, tpc_b) = database::flood(stack, transactions, clients, time).await?;
+        let (made, billed) = database::flood(stack, bills, clients, time).await?;
+        rates.push([pgbench, tpc_b, billed]);
         bills_made += made;
         tell_nobody(stack, correlation_id).await?;
     }
     tpc_b::drop_function(stack).await?;
     pgbench::drop_tables(stack).await?;
 
-    all.wrong = wrong(stack, bills_made, correlation_id).await?;
+    let wrong = wrong(stack, bills_made, correlation_id).await?;
     // What this wrote shall not reach the disk while something else is measured.
     stack.sql("VACUUM ANALYZE").await?;
     stack.sql("CHECKPOINT").await?;
-    Ok(all)
+    let mean = |side: usize| rates.iter().skip(1).map(|turn| turn[side]).sum::<f64>() / turns as f64;
+    Ok(Compared { pgbench: mean(0), tpc_b: mean(1), billed: mean(2), wrong })
 }
 
 /// Calls that bill a session each.
