@@ -204,7 +204,7 @@ BEGIN
         final := 'HELD';
     END IF;
 
-    IF final = 'HELD' AND refund.status <> 'HELD' THEN
+    IF final = 'HELD' AND code IS DISTINCT FROM refund.failure_code THEN
         INSERT INTO audit_log (at, action, subject, reason, correlation_id)
         VALUES (moment, 'REFUND_HELD', refund.invoice_id::text, 'refund ' || settled || ', '
                     || coins(refund.to_card, refund.currency) || ' ' || refund.currency || ': ' || code,
@@ -231,7 +231,7 @@ END;
 $$;
 
 -- Ends a HELD refund by an operator's hand: GIVEN_BACK, the customer has the card's part, or TO_WALLET. What the provider
--- says later changes nothing. Not while somebody speaks with the provider about it, which takes less than a minute.
+-- says later changes nothing. Whoever asks the provider to give it back makes it PENDING before, so that not both do.
 CREATE OR REPLACE FUNCTION settle_refund_by_hand(
     settled uuid, operator uuid, wanted text, why text, new_entry uuid, moment timestamptz, correlation uuid
 ) RETURNS jsonb
@@ -250,7 +250,6 @@ BEGIN
     obstacle := CASE
         WHEN refund.id IS NULL THEN 'NO_REFUND'
         WHEN refund.status <> 'HELD' THEN 'NOT_HELD'
-        WHEN refund.looked_at > moment - interval '1 minute' THEN 'WITH_PROVIDER'
         WHEN final = 'TO_WALLET' AND account.wallet_currency <> refund.currency THEN 'CURRENCY_MISMATCH'
         WHEN final = 'TO_WALLET' AND account.deleted_at IS NOT NULL THEN 'ACCOUNT_DELETED'
     END;

@@ -53,12 +53,9 @@ pub async fn settle_refund(
     match store::settle_by_hand(outbox, &by_hand, caller.at, caller.correlation_id).await? {
         SettledByHand::Settled { refund } => Ok(refund.shown()),
         SettledByHand::NoRefund => Err(Failure::NotFound("refund")),
-        SettledByHand::NotHeld => {
-            Err(Failure::conflict("REFUND_NOT_HELD", "the refund is with the provider, or done otherwise"))
-        }
-        SettledByHand::WithProvider => Err(Failure::conflict(
-            "REFUND_WITH_PROVIDER",
-            "the provider was asked about it within the last minute: try again in one",
+        SettledByHand::NotHeld => Err(Failure::conflict(
+            "REFUND_NOT_HELD",
+            "the provider is asked about the refund, or it is done otherwise",
         )),
         SettledByHand::CurrencyMismatch => {
             Err(Failure::conflict("CURRENCY_MISMATCH", "the wallet holds another currency"))

@@ -52,18 +52,20 @@ pub async fn reconcile(
     invocation: Invocation,
     ReconcileRequest {}: ReconcileRequest,
 ) -> Result<Reconciled, Failure> {
-    let now = invocation.at;
-    let time = (invocation.deadline - now).to_std().unwrap_or_default();
-    let until = Instant::now() + time.saturating_sub(MARGIN);
+    let began = Instant::now();
+    let time = (invocation.deadline - invocation.at).to_std().unwrap_or_default();
+    let until = began + time.saturating_sub(MARGIN);
+    // A claim made late in a run is no older for that.
+    let now = || invocation.at + began.elapsed();
     let database = payments.outbox.database();
     let mut report = Reconciled::default();
-    store::forget_events(database, now).await?;
+    store::forget_events(database, now()).await?;
     while Instant::now() < until {
-        let open = store::claim_payments(database, now, BATCH).await?;
+        let open = store::claim_payments(database, now(), BATCH).await?;
         let look = async |payment: Record| {
             let span = info_span!("reconcile", payment_id = %payment.id);
             let driven = async {
-                let driven = payments.drive(payment, now).await;
+                let driven = payments.drive(payment, now()).await;
                 judge(driven.map(|driven| driven.payment.status.is_over()))
             };
             driven.instrument(span).await
@@ -75,11 +77,11 @@ pub async fn reconcile(
         }
     }
     while Instant::now() < until {
-        let open = store::claim_refunds(database, now, BATCH).await?;
+        let open = store::claim_refunds(database, now(), BATCH).await?;
         let look = async |refund: RefundRecord| {
             let span = info_span!("reconcile", refund_id = %refund.id);
             let driven = async {
-                let driven = payments.drive_refund(refund, now).await;
+                let driven = payments.drive_refund(refund, now()).await;
                 judge(
                     driven.map(|refund| !matches!(refund.status, RefundStatus::Pending | RefundStatus::Held)),
                 )

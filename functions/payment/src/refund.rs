@@ -57,8 +57,8 @@ enum Target {
 pub enum RefundStatus {
     /// The wallet's part is done, the card's is with the provider.
     Pending,
-    /// The provider refused the card's part, and where the money is only people can find out. It is asked again each
-    /// day, until an operator settles it.
+    /// The provider refused the card's part, and only people can find out where the money is, or no wallet can take
+    /// it. The provider is asked again each day, until it takes it or an operator settles it.
     Held,
     /// All is given back.
     Succeeded,
@@ -284,6 +284,8 @@ impl Payments {
         let settled = store::settle_refund(&self.outbox, refund.id, provider_ref, report, code, now).await?;
         if settled.status == RefundStatus::Held {
             error!(refund_id = %refund.id, code, "the card's part of a refund is for an operator to settle");
+        } else if settled.status == RefundStatus::ToWallet && report == RefundReport::Succeeded {
+            error!(refund_id = %refund.id, "the card got what the wallet had been given");
         } else if settled.status != refund.status {
             info!(refund_id = %refund.id, status = ?settled.status, code, "refund settled");
         }

@@ -187,14 +187,15 @@ pub(crate) async fn begin_refund(
     outbox.write(write).await?.ok_or_else(|| Failure::fault("begin_refund gave no row"))
 }
 
-/// The refund, if nobody began to speak with the provider about it in the last minute: then it is the caller's to do.
+/// The refund, if nobody began to speak with the provider about it in the last minute: then it is the caller's to do. It
+/// is HELD no longer, until the provider has answered: an operator could give to the wallet what the card gets now.
 pub(crate) async fn claim_refund(
     database: &Database,
     refund: RefundId,
     now: Timestamp,
 ) -> Result<Option<RefundRecord>, DatabaseError> {
     let claim = Statement::new(
-        "UPDATE refunds SET looked_at = :now::timestamptz
+        "UPDATE refunds SET status = 'PENDING', looked_at = :now::timestamptz
          WHERE id = :refund::uuid AND status IN ('PENDING', 'HELD') AND looked_at <= :now::timestamptz - interval '1 minute'
          RETURNING refund_document(refunds)",
     );
@@ -209,7 +210,7 @@ pub(crate) async fn claim_refunds(
     limit: i64,
 ) -> Result<Vec<RefundRecord>, DatabaseError> {
     let claim = Statement::new(
-        "UPDATE refunds SET looked_at = :now::timestamptz
+        "UPDATE refunds SET status = 'PENDING', looked_at = :now::timestamptz
          WHERE id IN (
              SELECT id FROM refunds
              WHERE status IN ('PENDING', 'HELD') AND looked_at <= :now::timestamptz
@@ -261,7 +262,6 @@ pub(crate) enum SettledByHand {
     },
     NoRefund,
     NotHeld,
-    WithProvider,
     CurrencyMismatch,
     AccountDeleted,
 }
