@@ -37,9 +37,8 @@ pub struct Compared {
     pub wrong: i64,
 }
 
-/// `clients` connections bill, and do what pgbench does, for `seconds` each, to whole turns.
-pub async fn compare(stack: &Stack, site: &Site, clients: usize, seconds: u64) -> Result<Compared> {
-    let turns = usize::try_from(seconds.div_ceil(TURN))?;
+/// `clients` connections bill, and do what pgbench does, in `turns` turns each.
+pub async fn compare(stack: &Stack, site: &Site, clients: usize, turns: usize) -> Result<Compared> {
     // The first does not count: connections plan their statements in it.
     let all_turns = turns + 1;
     let correlation_id = CorrelationId::new();
